@@ -1,0 +1,136 @@
+# Copyright (c) 2026 multikernel.core contributors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Sizes, addresses and durations: from what people write to plain numbers, and back."""
+
+from __future__ import annotations
+
+import re
+from typing import Union
+
+_IEC = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+_SI = {"kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_SIZE_UNITS = {"": 1, "B": 1, **_IEC, **_SI}
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+# x86 page tables carry at most 52 bits of physical address (Intel SDM volume 3, 4.1.4).
+PHYSICAL_LIMIT = 1 << 52
+
+_NUMBER_AND_UNIT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)")
+_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]+)\s*")
+_HEX = re.compile(r"0[xX][0-9a-fA-F]+(?:_[0-9a-fA-F]+)*")
+
+
+class UnitError(ValueError):
+    """What was written is no size, address or duration; the text is a sentence for its author."""
+
+
+def parse_size(value: Union[str, int]) -> int:
+    """Return the size in bytes of a whole number or of a text like ``256MiB``, ``1.5 GiB``, ``500MB``, ``0x1000`` or ``4096``.
+
+    IEC units are powers of 1024, SI units powers of 1000. Bare letters (``512M``) are refused, because
+    the kernel reads them as 1024-based and much else as 1000-based. Raises UnitError.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise UnitError("{0!r} is no size; write a number of bytes or a number with a unit, such as 256MiB".format(value))
+    if isinstance(value, int):
+        return _bounded(value, value)
+    text = value.strip()
+    if _HEX.fullmatch(text):
+        return _bounded(int(text.replace("_", ""), 16), value)
+    match = _NUMBER_AND_UNIT.fullmatch(text)
+    if not match:
+        raise UnitError("{0!r} is no size; write a number of bytes or a number with a unit, such as 256MiB".format(value))
+    number, unit = match.groups()
+    if unit not in _SIZE_UNITS:
+        raise UnitError(_unknown_size_unit(value, number, unit))
+    whole, _dot, fraction = number.partition(".")
+    # Integer arithmetic: floats lose bytes from 8 PiB on, and 0.1GiB must be refused, not rounded.
+    scaled = int(whole + fraction) * _SIZE_UNITS[unit]
+    size, rest = divmod(scaled, 10 ** len(fraction))
+    if rest:
+        raise UnitError("{0!r} is not a whole number of bytes; choose a smaller unit".format(value))
+    return _bounded(size, value)
+
+
+def format_size(size: int) -> str:
+    """Return bytes in the largest IEC unit that divides them exactly (``268435456`` is ``256MiB``), else plain bytes."""
+    for unit, factor in reversed(list(_IEC.items())):
+        if size and size % factor == 0:
+            return "{0}{1}".format(size // factor, unit)
+    return str(size)
+
+
+def parse_address(value: Union[str, int]) -> int:
+    """Return the physical address of a whole number or of a hexadecimal text like ``0x4000_0000``. Raises UnitError."""
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise UnitError("{0!r} is no address; write it in hexadecimal, such as 0x40000000".format(value))
+    if isinstance(value, str):
+        if not _HEX.fullmatch(value.strip()):
+            raise UnitError("{0!r} is no address; write it in hexadecimal, such as 0x40000000".format(value))
+        address = int(value.strip().replace("_", ""), 16)
+    else:
+        address = value
+    if not 0 <= address < PHYSICAL_LIMIT:
+        raise UnitError("{0!r} is no physical address of an x86 machine; it must lie between 0 and 2^52".format(value))
+    return address
+
+
+def format_address(address: int) -> str:
+    """Return an address as people write it: lower case hexadecimal with 0x."""
+    return "0x{0:x}".format(address)
+
+
+def format_range(base: int, size: int) -> str:
+    """Return a physical range as /proc/iomem writes it, last byte included, with its size in words."""
+    return "0x{0:x}-0x{1:x} ({2})".format(base, base + size - 1, format_size(size))
+
+
+def parse_duration(value: Union[str, int, float]) -> float:
+    """Return seconds of a number (seconds) or of a text like ``30s``, ``500ms``, ``1m30s``. Raises UnitError."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise UnitError("{0!r} is no duration; write a number with a unit, such as 30s or 500ms".format(value))
+    if not isinstance(value, str):
+        seconds = float(value)
+    else:
+        seconds = _parse_duration_text(value)
+    if not 0 <= seconds < 1e9:
+        raise UnitError("{0!r} is no usable duration; it must be zero or more and less than 30 years".format(value))
+    return seconds
+
+
+def format_duration(seconds: float) -> str:
+    """Return seconds in the unit people would choose: ``0.5`` is ``500ms``, ``90`` is ``1m30s``."""
+    if 0 < seconds < 1:
+        return "{0:g}ms".format(seconds * 1000)
+    minutes, rest = divmod(seconds, 60)
+    if minutes < 1:
+        return "{0:g}s".format(seconds)
+    return "{0:d}m".format(int(minutes)) + ("{0:g}s".format(rest) if rest else "")
+
+
+def _parse_duration_text(value: str) -> float:
+    text = value.strip()
+    seconds, at = 0.0, 0
+    while at < len(text):
+        match = _DURATION_PART.match(text, at)
+        if not match or match.group(2) not in _SECONDS:
+            raise UnitError("{0!r} is no duration; write a number with one of the units {1}".format(value, ", ".join(_SECONDS)))
+        seconds += float(match.group(1)) * _SECONDS[match.group(2)]
+        at = match.end()
+    if not text:
+        raise UnitError("a duration is empty; write a number with a unit, such as 30s or 500ms")
+    return seconds
+
+
+def _bounded(size: int, written: Union[str, int]) -> int:
+    if not 0 <= size <= PHYSICAL_LIMIT:
+        raise UnitError("{0!r} is no usable size; it must lie between 0 and 4096TiB".format(written))
+    return size
+
+
+def _unknown_size_unit(value: str, number: str, unit: str) -> str:
+    letter = unit[0].upper()
+    if letter in "KMGT" and unit.lower() in (letter.lower(), letter.lower() + "b", letter.lower() + "ib"):
+        return "the unit of {0!r} is ambiguous; write {1}{2}iB (powers of 1024) or {1}{2}B (powers of 1000)".format(value, number, letter)
+    return "{0!r} has the unknown unit {1!r}; the units are B, {2}".format(value, unit, ", ".join(list(_IEC) + ["kB", "MB", "GB", "TB"]))
