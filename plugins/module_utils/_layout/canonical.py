@@ -1,5 +1,4 @@
 # Copyright (c) 2026 multikernel.core contributors
-# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 """The canonical layout: one plain form that everything past the model speaks.
 
@@ -66,7 +65,10 @@ def fill_defaults(layout: Layout) -> Layout:
     Defaults: state running, restart no, format auto, disruption refuse; 64 slots of 256 bytes for an ipi channel; null
     for the rest. Values that are there are kept as they are: whether they are right is for check_shape and the rules.
     """
-    full = _with({"version": 1, "name": "", "host": {}, "pool": {}, "images": {}, "instances": {}, "channels": {}, "policy": {}, "waivers": {}}, layout)
+    full = _with(
+        {"version": 1, "name": "", "host": {}, "pool": {}, "images": {}, "instances": {}, "channels": {}, "policy": {}, "waivers": {}},
+        layout,
+    )
     full["host"] = _with({"cpus": None, "memory_min": None}, full["host"])
     full["pool"] = _with({"memory": []}, full["pool"])
     full["pool"]["memory"] = [_with({"base": None, "node": None}, chunk) for chunk in full["pool"]["memory"]]
@@ -209,7 +211,9 @@ _LAYOUT = shape.record(
         "pool": shape.record(
             {
                 "memory": shape.listing(
-                    shape.record({"base": shape.optional(shape.integer()), "size": shape.integer(), "node": shape.optional(shape.integer())})
+                    shape.record(
+                        {"base": shape.optional(shape.integer()), "size": shape.integer(), "node": shape.optional(shape.integer())}
+                    )
                 )
             }
         ),

@@ -1,5 +1,4 @@
 # Copyright (c) 2026 multikernel.core contributors
-# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 """CPU lists in the kernel's own list format."""
 
@@ -26,7 +25,7 @@ def parse(text: str, last: Optional[int] = None) -> List[int]:
     0-N; both need `last`. The order is kept because the first CPU of an instance is its boot CPU; repetitions are kept
     for the rule that refuses them. An empty text is the empty list. Raises CpuListError.
     """
-    cpus = []  # type: List[int]
+    cpus: List[int] = []
     stripped = text.strip()
     if not stripped:
         return cpus
@@ -39,7 +38,7 @@ def parse(text: str, last: Optional[int] = None) -> List[int]:
 
 def format(cpus: Iterable[int]) -> str:
     """Return CPU numbers as the shortest plain list, ascending: ``[0, 1, 2, 8]`` is ``0-2,8``."""
-    spans = []  # type: List[List[int]]
+    spans: List[List[int]] = []
     for cpu in sorted(set(cpus)):
         if spans and spans[-1][1] == cpu - 1:
             spans[-1][1] = cpu
@@ -51,7 +50,9 @@ def format(cpus: Iterable[int]) -> str:
 def _parse_part(part: str, text: str, last_cpu: Optional[int]) -> List[int]:
     match = _PART.fullmatch(part)
     if not match:
-        raise CpuListError("{0!r} is no CPU list: {1!r} is neither a number nor a range; write it like 0-3,8 or 0-31:2/4".format(text, part))
+        raise CpuListError(
+            "{0!r} is no CPU list: {1!r} is neither a number nor a range; write it like 0-3,8 or 0-31:2/4".format(text, part)
+        )
     first = _number(match.group("first"), text, last_cpu)
     if match.group("last") is None:
         return [first]

@@ -1,5 +1,4 @@
 # Copyright (c) 2026 multikernel.core contributors
-# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 """Small checkers of the shape of plain JSON data; a checker is a function (value, path) that raises ShapeError."""
 

@@ -1,0 +1,69 @@
+# Copyright (c) 2026 multikernel.core contributors
+# SPDX-License-Identifier: BSD-2-Clause
+"""Which multikernel interface the host speaks, and what mkstock tells beyond it.
+
+Neither dialect carries a version number, so that the presence of its files is the test: /proc/multikernel alone is the
+RFC of September 2025, /sys/fs/multikernel is the later kernfs tree.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Dict, List, Optional
+
+from . import files
+
+_MKSTOCK = "sys/kernel/mkstock"
+
+
+def dialect(root: str) -> Dict[str, Any]:
+    """Return the dialect part of the facts. `strict` means: no choice of the image, no veto, no arrival wait."""
+    info = mkstock_info(root)
+    mkstock = files.word(root, _MKSTOCK + "/role") == "host"
+    if files.exists(root, "sys/fs/multikernel"):
+        name = "kernfs"
+    elif files.exists(root, "proc/multikernel"):
+        name = "rfc"
+    else:
+        return {"name": "none", "provider": None, "strict": None, "pool": None, "channels": False}
+    if not mkstock:
+        return {"name": name, "provider": "kernel", "strict": True if name == "rfc" else None, "pool": None, "channels": False}
+    return {
+        "name": name,
+        "provider": "mkstock",
+        "strict": info["strict_rfc"] != "0" if "strict_rfc" in info else None,
+        "pool": ranges(root, _MKSTOCK + "/pool"),
+        "channels": files.exists(root, _MKSTOCK + "/channels"),
+    }
+
+
+def mkstock_info(root: str) -> Dict[str, str]:
+    """Return the ``key value`` lines of mkstock's info file; empty without mkstock."""
+    lines = (line.split(None, 1) for line in (files.read(root, _MKSTOCK + "/info") or "").splitlines())
+    return {parts[0]: parts[1].strip() for parts in lines if len(parts) == 2}
+
+
+def mkstock_low(root: str) -> Optional[List[List[int]]]:
+    """Return the chunks below 1 MiB that mkstock offers to instances, as [base, size]; None without mkstock."""
+    return ranges(root, _MKSTOCK + "/low")
+
+
+def mkstock_apic_ids(root: str) -> Dict[int, int]:
+    """Return logical CPU -> APIC id of the CPUs that instances own, as mkstock's instances file tells."""
+    found: Dict[int, int] = {}
+    for line in (files.read(root, _MKSTOCK + "/instances") or "").splitlines():
+        cpus = re.search(r"\bcpus=([0-9,]+)", line)
+        apic = re.search(r"\bapic=([0-9,]+)", line)
+        if cpus and apic:
+            pairs = zip(cpus.group(1).strip(",").split(","), apic.group(1).strip(",").split(","))
+            found.update((int(number), int(apic_id)) for number, apic_id in pairs)
+    return found
+
+
+def ranges(root: str, path: str) -> Optional[List[List[int]]]:
+    """Return ``0xSTART 0xSIZE`` lines as [base, size]; None when the file is missing."""
+    text = files.read(root, path)
+    if text is None:
+        return None
+    matches = re.finditer(r"^\s*(0x[0-9a-fA-F]+)\s+(0x[0-9a-fA-F]+)\s*$", text, re.MULTILINE)
+    return [[int(match.group(1), 16), int(match.group(2), 16)] for match in matches]

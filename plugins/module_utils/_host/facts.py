@@ -1,0 +1,73 @@
+# Copyright (c) 2026 multikernel.core contributors
+# SPDX-License-Identifier: BSD-2-Clause
+"""All that is known of one machine, as one plain bundle that can be stored and judged elsewhere.
+
+The bundle is plain JSON; null means "not known", never "no"::
+
+    {"version": 1, "hostname", "boot_id", "kernel": {"release", "version", "cmdline"},
+     "cpus": {"present": [int], "online": [int], "possible": [int], "boot": int,
+              "each": {"0": {"apic_id", "package", "core", "siblings": [int], "llc": [int], "node", "offlinable": bool,
+                             "flags": digest, "microcode": str}}},
+     "memory": {"total", "block_size", "blocks": [{"number", "state", "node"}],
+                "iomem": [{"start", "end" (inclusive), "name", "depth"}], "low": [[base, size]]},
+     "kexec": {"load_disabled": bool, "limit_reboot": int (-1: no limit), "crash_loaded": bool},
+     "lockdown": "none" | "integrity" | "confidentiality", "privileged": bool,
+     "dialect": {"name": "rfc" | "kernfs" | "none", "provider": "mkstock" | "kernel", "strict": bool, "pool": [[base, size]],
+                 "channels": bool},
+     "tsc": {"khz", "constant", "nonstop", "clocksource"},
+     "uarts": [{"device", "port", "irq"}], "la57": bool, "virtualization": "none" | str,
+     "images": {path: what the image inspection tells}}
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterable, Optional
+
+from .._boot import inspect
+from . import cpu, dialect, files, iomem, kexec, machine, memory, tsc, uart
+
+Facts = Dict[str, Any]
+
+
+def collect(root: str = "/", images: Iterable[str] = (), remembered: Optional[Dict[str, Dict[str, Any]]] = None) -> Facts:
+    """Read the facts of the machine below `root`; `images` are paths of kernels and initrds to look into.
+
+    `remembered` is an older "each" of "cpus": the kernel forgets the APIC id and topology of a CPU that is offline.
+    Missing files make null, never an exception.
+    """
+    facts: Facts = {"version": 1}
+    facts.update(machine.identity(root))
+    facts["kernel"] = machine.kernel(root)
+    facts["cpus"] = cpu.cpus(root, _with_apic_ids(remembered, dialect.mkstock_apic_ids(root)))
+    facts["memory"] = _memory(root, facts["kernel"]["cmdline"])
+    facts["kexec"] = kexec.kexec(root)
+    facts["lockdown"] = kexec.lockdown(root)
+    facts["privileged"] = kexec.privileged(root)
+    facts["dialect"] = dialect.dialect(root)
+    facts["tsc"] = tsc.tsc(root)
+    facts["uarts"] = uart.uarts(root)
+    facts["la57"] = machine.la57(root)
+    facts["virtualization"] = machine.virtualization(root)
+    facts["images"] = {path: inspect.inspect(files.path_below(root, path)) for path in sorted(set(images))}
+    return facts
+
+
+def _memory(root: str, cmdline: Optional[str]) -> Dict[str, Any]:
+    low = dialect.mkstock_low(root)
+    if low is None and cmdline is not None:
+        low = iomem.low_chunks(cmdline)
+    return {
+        "total": memory.total(root),
+        "block_size": memory.block_size(root),
+        "blocks": memory.blocks(root),
+        "iomem": iomem.parse(files.read(root, "proc/iomem")),
+        "low": low,
+    }
+
+
+def _with_apic_ids(remembered: Optional[Dict[str, Dict[str, Any]]], apic_ids: Dict[int, int]) -> Dict[str, Dict[str, Any]]:
+    """Let mkstock's word on the CPUs of running instances stand above what was remembered."""
+    known = {number: dict(each) for number, each in (remembered or {}).items()}
+    for number, apic_id in apic_ids.items():
+        known.setdefault(str(number), {})["apic_id"] = apic_id
+    return known
