@@ -15,12 +15,18 @@ _CAP_SYS_BOOT = 22  # kexec_load(2), reboot(2)
 
 
 def kexec(root: str) -> Dict[str, Any]:
-    """Return the kexec sysctls (Documentation/admin-guide/sysctl/kernel.rst); limit_reboot -1 means no limit."""
+    """Return the kexec sysctls (Documentation/admin-guide/sysctl/kernel.rst); limit_reboot -1 means no limit.
+
+    Kernels before 6.3 have the switch but not the limits, which is the same as no limit.
+    """
     crash = files.number(root, "sys/kernel/kexec_crash_loaded")
     disabled = files.number(root, "proc/sys/kernel/kexec_load_disabled")
+    limit = files.number(root, "proc/sys/kernel/kexec_load_limit_reboot")
+    if limit is None and disabled is not None:
+        limit = -1
     return {
         "load_disabled": None if disabled is None else disabled != 0,
-        "limit_reboot": files.number(root, "proc/sys/kernel/kexec_load_limit_reboot"),
+        "limit_reboot": limit,
         "crash_loaded": None if crash is None else crash != 0,
     }
 
