@@ -1,0 +1,195 @@
+# Copyright (c) 2026 multikernel.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a stage of the tests is, and how one is run: limits, logs, counts."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import traceback
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+TOP = Path(os.environ["MULTIKERNEL_CHECKOUT"])
+CACHE = Path(os.environ["MULTIKERNEL_CACHE"])
+WORK = Path(os.environ["MULTIKERNEL_WORK"])
+TREE = Path(os.environ["ANSIBLE_COLLECTIONS_PATH"])
+LOGS = WORK / "log"
+SHOWN_ON_FAILURE = 150  # lines
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many tests passed, failed and were skipped."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed" + (f", {self.skipped} skipped" if self.skipped else "")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One part of the tests: a name to call it by, what a pass promises, and the function that runs it."""
+
+    name: str
+    promise: str
+    run: Callable[[], Counts]
+    quick: bool = False
+
+
+class Failure(Exception):
+    """A command of a stage failed; ``counts`` say what had been counted by then."""
+
+    def __init__(self, message: str, counts: Counts) -> None:
+        super().__init__(message)
+        self.counts = counts
+
+
+def run(stage: Stage) -> tuple[Counts, float]:
+    """Run one stage and return its counts and seconds. A stage that breaks counts as one failure: it never ends the run."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    try:
+        counts = stage.run()
+    except Failure as failure:
+        print(f"      {failure}", flush=True)
+        counts = failure.counts
+    except Exception:  # noqa: BLE001  # the other stages still have something to tell
+        traceback.print_exc(file=sys.stdout)
+        counts = Counts(failed=1)
+    return counts, time.monotonic() - began
+
+
+def command(
+    name: str,
+    words: Sequence[str | Path],
+    *,
+    limit: float,
+    cwd: Path = TOP,
+    environment: Mapping[str, str | None] | None = None,
+    follow: bool = False,
+) -> tuple[int, str]:
+    """Run a command for at most ``limit`` seconds; return its exit status (124 after the limit) and its output.
+
+    ``environment`` changes variables, None removes one. With ``follow`` the lines are shown as they come, for commands that take minutes.
+    The output is also kept in the log folder as ``NAME.log``.
+    """
+    variables = dict(os.environ)
+    for variable, value in (environment or {}).items():
+        if value is None:
+            variables.pop(variable, None)
+        else:
+            variables[variable] = value
+    log = LOGS / f"{name}.log"
+    with log.open("wb") as sink:
+        # A session of its own, so that the limit ends the command and everything it started, and nothing else.
+        process = subprocess.Popen(
+            [str(word) for word in words], cwd=cwd, env=variables, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        status = _wait(process, limit, log if follow else None)
+    return status, log.read_text(errors="replace")
+
+
+def _wait(process: subprocess.Popen[bytes], limit: float, follow: Path | None) -> int:
+    deadline = time.monotonic() + limit
+    shown = 0
+    while True:
+        try:
+            status = process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            status = None
+        if follow is not None:
+            shown = _show_from(follow, shown)
+        if status is not None:
+            return status
+        if time.monotonic() > deadline:
+            print(f"      the limit of {limit:.0f} s is over; stopping it", flush=True)
+            _end(process)
+            return 124
+
+
+def _show_from(log: Path, position: int) -> int:
+    with log.open("rb") as source:
+        source.seek(position)
+        text = source.read()
+    sys.stdout.write(text.decode(errors="replace"))
+    sys.stdout.flush()
+    return position + len(text)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(timeout=15)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def show(text: str) -> None:
+    """Print the end of a failed command's output."""
+    lines = text.splitlines()
+    if len(lines) > SHOWN_ON_FAILURE:
+        print(f"      ... the last {SHOWN_ON_FAILURE} of {len(lines)} lines; all of them lie in {LOGS}")
+    print("\n".join("      " + line for line in lines[-SHOWN_ON_FAILURE:]), flush=True)
+
+
+def check(name: str, words: Sequence[str | Path], *, limit: float, **options: object) -> Counts:
+    """Run a command that is one test: it passes with exit status 0."""
+    status, output = command(name, words, limit=limit, **options)  # type: ignore[arg-type]
+    if status == 0:
+        return Counts(passed=1)
+    show(output)
+    return Counts(failed=1)
+
+
+def pytest(name: str, words: Sequence[str | Path], *, limit: float, **options: object) -> Counts:
+    """Run pytest and take the counts from its own report; no test at all is a failure."""
+    report = LOGS / f"{name}.xml"
+    report.unlink(missing_ok=True)
+    status, output = command(
+        name, [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *words], limit=limit, **options  # type: ignore[arg-type]
+    )
+    counts = junit(report)
+    if status != 0:
+        show(output)
+        if not counts.failed:
+            counts += Counts(failed=1)
+    return counts
+
+
+def junit(report: Path) -> Counts:
+    """The counts of a JUnit XML file; a file that is missing or broken has none."""
+    try:
+        suites = list(ET.parse(report).getroot().iter("testsuite"))
+    except (OSError, ET.ParseError):
+        return Counts()
+    total = Counts()
+    for suite in suites:
+        failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+        skipped = int(suite.get("skipped", 0))
+        total += Counts(max(int(suite.get("tests", 0)) - failed - skipped, 0), failed, skipped)
+    return total
+
+
+CLOSING = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.MULTILINE)
+
+
+def closing_line(output: str) -> Counts | None:
+    """The counts of the last line of the form ``N passed, N failed[, N skipped]``, or None without one."""
+    found = CLOSING.findall(output)
+    return Counts(*(int(number or 0) for number in found[-1])) if found else None

@@ -1,0 +1,100 @@
+# Copyright (c) 2026 multikernel.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stages that need nothing but the virtual environment: linters, types, unit tests, drift of generated files."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from .base import TOP, TREE, WORK, Counts, Stage, check, command, pytest, show
+
+COLLECTION = "ansible_collections.multikernel.core"
+
+
+def ruff() -> Counts:
+    return check("ruff", ["ruff", "check", "--no-cache", "."], limit=120)
+
+
+def mypy() -> Counts:
+    """Both rings and the thin plugins as one package, then the helpers of the tests."""
+    shared: list[str | Path] = ["mypy", "--config-file", TOP / "pyproject.toml", "--cache-dir", WORK / "mypy"]
+    collection = check("mypy", [*shared, "-p", f"{COLLECTION}.plugins"], limit=600, cwd=TREE, environment={"MYPYPATH": str(TREE), "PYTHONPATH": None})
+    programs = ["scripts/test", "scripts/ansible-test", *generators()]
+    scripts = check(
+        "mypy-scripts", [*shared, "--scripts-are-modules", *programs], limit=300, environment={"MYPYPATH": f"scripts:{TREE}", "PYTHONPATH": None}
+    )
+    return collection + scripts
+
+
+def generators() -> list[str]:
+    """The programs that hold generated files against their source."""
+    return sorted(str(path.relative_to(TOP)) for path in (TOP / "scripts").glob("check-*"))
+
+
+def shell() -> Counts:
+    """Every tracked file that starts as a shell script."""
+    _, listing = command("tracked", ["git", "ls-files", "-co", "--exclude-standard"], limit=60)
+    scripts = [name for name in listing.splitlines() if _is_shell(TOP / name)]
+    return check("shellcheck", ["shellcheck", "--severity=warning", *scripts], limit=120)
+
+
+def _is_shell(path: Path) -> bool:
+    if not path.is_file() or path.suffix == ".j2":
+        return False
+    with path.open("rb") as source:
+        first = source.readline(80)
+    return first.startswith(b"#!") and first.split()[-1].rpartition(b"/")[2] in (b"sh", b"bash", b"-eu", b"-e")
+
+
+def yaml() -> Counts:
+    return check("yamllint", ["yamllint", "--strict", "."], limit=120)
+
+
+def drift() -> Counts:
+    """Generated files are what their generators make now."""
+    total = Counts()
+    for generator in generators():
+        total += check(Path(generator).name, [sys.executable, TOP / generator], limit=120)
+    return total
+
+
+def project() -> Counts:
+    return pytest("project", ["tests/project"], limit=300)
+
+
+def units() -> Counts:
+    return pytest("units", ["tests/unit"], limit=900)
+
+
+def lint() -> Counts:
+    return check("ansible-lint", ["ansible-lint", "--offline", "--strict"], limit=300)
+
+
+def docs() -> Counts:
+    """Plugin documentation and change log are well formed."""
+    plugins = check("docs", ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck", "."], limit=300)
+    return plugins + check("changelog", ["antsibull-changelog", "lint"], limit=120)
+
+
+def syntax38() -> Counts:
+    """The target ring uses nothing that came after Python 3.8, by its syntax and by the names it uses."""
+    words = ["vermin", "--target=3.8-", "--violations", "--no-tips", "--no-parse-comments"]
+    status, output = command("vermin", [*words, "plugins/module_utils", "plugins/modules"], limit=120)
+    if status:
+        show(output)
+    return Counts(passed=int(status == 0), failed=int(status != 0))
+
+
+STAGES = [
+    Stage("ruff", "no lint in any Python file", ruff, quick=True),
+    Stage("mypy", "types hold in strict mode, both rings", mypy, quick=True),
+    Stage("shell", "no warning in any shell script", shell, quick=True),
+    Stage("yaml", "YAML files keep the house style", yaml, quick=True),
+    Stage("drift", "schema and generated documents equal their source", drift, quick=True),
+    Stage("project", "the repository keeps its own rules", project, quick=True),
+    Stage("units", "unit tests pass on the controller's Python", units, quick=True),
+    Stage("syntax38", "the target ring uses nothing newer than Python 3.8", syntax38, quick=True),
+    Stage("lint", "ansible-lint, profile production", lint, quick=True),
+    Stage("docs", "plugin documentation and change log are well formed", docs),
+]

@@ -1,0 +1,42 @@
+# Copyright (c) 2026 multikernel.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stages that boot real kernels in QEMU: the module's own harness, then every molecule scenario."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from .base import TOP, Counts, Stage, closing_line, command, show
+
+
+def kernel() -> Counts:
+    """tests/kernel builds mkstock, boots hosts and instances, and counts its own checks."""
+    status, output = command("kernel", [TOP / "tests/kernel/run"], limit=1800, follow=True)
+    counts = closing_line(output) or Counts()
+    if status and not counts.failed:
+        counts += Counts(failed=1)
+    if not status and not counts.passed:
+        print("      tests/kernel/run ended well but said nothing of what it checked")
+        counts += Counts(failed=1)
+    return counts
+
+
+def scenario(folder: Path) -> Counts:
+    """One molecule scenario from create to destroy."""
+    name = folder.name
+    status, output = command(f"molecule-{name}", ["molecule", "test", "--scenario-name", name], limit=1500)
+    if status:
+        show(output)
+        # A failed run keeps its machine only as long as somebody looks at it; here nobody does.
+        command(f"molecule-{name}-destroy", ["molecule", "destroy", "--scenario-name", name], limit=300)
+    return Counts(passed=int(status == 0), failed=int(status != 0))
+
+
+STAGES = [
+    Stage("kernel", "mkstock runs real second kernels on a stock kernel, in QEMU", kernel),
+    *(
+        Stage(f"molecule-{path.parent.name}", f"the molecule scenario {path.parent.name} passes", partial(scenario, path.parent))
+        for path in sorted((TOP / "molecule").glob("*/molecule.yml"))
+    ),
+]
