@@ -1,0 +1,130 @@
+# Copyright (c) 2026 multikernel.core contributors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What a file is, as far as booting goes: the entries of the facts key `images`.
+
+One pass over the file; nothing is believed from its name. A bad file is no exception but a sentence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from typing import Any, BinaryIO, Dict, Optional
+
+from . import elf, payload, setup_header
+
+HEAD = 1 << 20
+"""Bytes from the start of a file that are looked at: setup code, program headers and the magic of a bzImage's payload lie there."""
+
+FLAT_MAGIC = b"MKFLAT01"
+FLAT_OFFSET = 8
+"""A flat payload may carry FLAT_MAGIC at FLAT_OFFSET to be recognised; without it, only the layout's `format: flat` tells."""
+
+_INITRD_MAGICS = (
+    (b"070701", "newc cpio"),
+    (b"070702", "newc cpio with checksums"),
+    (b"\x1f\x8b", "gzip"),
+    (b"\xfd7zXZ\0", "xz"),
+    (b"\x5d\0\0", "lzma"),
+    (b"BZh", "bzip2"),
+    (b"\x02\x21\x4c\x18", "lz4"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+)
+
+
+def inspect(path: str, want_sha256: bool = True) -> Dict[str, Any]:
+    """Facts of the file *path*: exists, regular, size (bytes), sha256, kind, error, header, elf; it never raises.
+
+    kind is "bzimage", "vmlinux", "flat", "initrd" or "unknown". error is None or one sentence that begins with the path. header has
+    the setup_header fields of a bzImage (also of a damaged one), elf those of elf.to_dict(). sha256 stays None when it is not
+    wanted (*want_sha256*, it costs reading the whole file) or cannot be had.
+    """
+    facts: Dict[str, Any] = {
+        "exists": False,
+        "regular": False,
+        "size": 0,
+        "sha256": None,
+        "kind": "unknown",
+        "error": None,
+        "header": None,
+        "elf": None,
+    }
+    problem: Optional[str] = None
+    try:
+        status = os.stat(path)
+        facts["exists"] = True
+        facts["regular"] = stat.S_ISREG(status.st_mode)
+        if not facts["regular"]:
+            problem = "it is %s, not a regular file" % _file_type(status.st_mode)
+        else:
+            with open(path, "rb") as file:
+                problem = _read(file, facts, want_sha256)
+    except FileNotFoundError:
+        problem = "there is no such file"
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
+        problem = "it cannot be read: %s" % (getattr(error, "strerror", None) or error)
+    if problem:
+        facts["error"] = "%s: %s" % (path, problem)
+    return facts
+
+
+def _read(file: BinaryIO, facts: Dict[str, Any], want_sha256: bool) -> Optional[str]:
+    head = file.read(HEAD)
+    facts["size"] = os.fstat(file.fileno()).st_size
+    if want_sha256:
+        digest = hashlib.sha256(head)
+        size = len(head)
+        for chunk in iter(lambda: file.read(HEAD), b""):
+            digest.update(chunk)
+            size += len(chunk)
+        facts["sha256"], facts["size"] = digest.hexdigest(), size
+    if not head:
+        return "it is empty"
+    if setup_header.looks_like(head):
+        facts["kind"] = "bzimage"
+        return _bzimage(head, facts)
+    if elf.looks_like(head):
+        facts["kind"] = "vmlinux"
+        return _vmlinux(head, facts)
+    if head[FLAT_OFFSET : FLAT_OFFSET + len(FLAT_MAGIC)] == FLAT_MAGIC:
+        facts["kind"] = "flat"
+        return None
+    if any(head.startswith(magic) for magic, _name in _INITRD_MAGICS):
+        facts["kind"] = "initrd"
+        return None
+    return "it is not a kernel: neither a bzImage ('HdrS' at 0x202) nor an ELF file, and no initrd in a format that Linux unpacks"
+
+
+def _bzimage(head: bytes, facts: Dict[str, Any]) -> Optional[str]:
+    try:
+        fields = setup_header.parse(head)
+    except ValueError as error:
+        return str(error)
+    start = fields["setup_size"] + fields["payload_offset"]
+    fields["payload"] = payload.compression(head[start : start + 6]) if fields["payload_length"] else None
+    facts["header"] = fields
+    return setup_header.refusal(fields, facts["size"])
+
+
+def _vmlinux(head: bytes, facts: Dict[str, Any]) -> Optional[str]:
+    try:
+        found = elf.parse(head, facts["size"])
+    except ValueError as error:
+        return str(error)
+    facts["elf"] = elf.to_dict(found)
+    return elf.refusal(found)
+
+
+def _file_type(mode: int) -> str:
+    for test, name in (
+        (stat.S_ISDIR, "a directory"),
+        (stat.S_ISFIFO, "a named pipe"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISBLK, "a block device"),
+        (stat.S_ISCHR, "a character device"),
+    ):
+        if test(mode):
+            return name
+    return "something else"
