@@ -196,7 +196,8 @@ def choice(*words: str) -> t.Any:
 
 def one_of(*words: str) -> t.Any:
     """An annotated type for a key that takes one of the given words."""
-    return t.Annotated[str, BeforeValidator(choice(*words)), WithJsonSchema({"type": "string", "enum": list(words)})]
+    schema: dict[str, t.Any] = {"enum": [*words, False]} if "no" in words else {"type": "string", "enum": list(words)}
+    return t.Annotated[str, BeforeValidator(choice(*words)), WithJsonSchema(schema)]
 
 
 def _either(*schemas: dict[str, t.Any]) -> dict[str, t.Any]:

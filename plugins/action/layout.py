@@ -1,0 +1,44 @@
+# Copyright (c) 2026 multikernel.core contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads the layout on the controller, hands its canonical form to the module of the same name, and shows what came back."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.multikernel.core.plugins.plugin_utils._arguments import canonical_argument
+from ansible_collections.multikernel.core.plugins.plugin_utils._check import finding_line, located
+from ansible_collections.multikernel.core.plugins.plugin_utils._report.result import add_pictures
+
+
+class ActionModule(ActionBase):
+    """One remote module run for each host and apply."""
+
+    _supports_check_mode = True
+    _supports_diff = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Validate, convert, execute the module once, locate its findings, add the pictures."""
+        super().run(tmp, task_vars)
+        arguments = dict(self._task.args)
+        wanted = arguments.get("state", "present")
+        subject, canonical = canonical_argument(self, arguments, required=wanted != "absent")
+        if canonical is not None:
+            arguments["layout"] = canonical
+        result: dict[str, t.Any] = self._execute_module(module_name="multikernel.core.layout", module_args=arguments, task_vars=task_vars)
+        if subject is not None and result.get("findings"):
+            result["findings"] = [located(finding, subject.locator) for finding in result["findings"]]
+            failures = [one for one in result["findings"] if one["verdict"] == "fail" and one["severity"] == "error" and not one.get("waived")]
+            if result.get("failed") and failures:
+                lines = [finding_line(one) for one in failures]
+                raise AnsibleActionFail(
+                    "\n".join([str(result.get("msg", "The layout is refused.")), *lines]),
+                    obj=getattr(subject.locator, "item", lambda path: None)(tuple(failures[0]["path"])),
+                    result=add_pictures(result),
+                )
+        return add_pictures(result)

@@ -1,0 +1,70 @@
+# Copyright (c) 2026 multikernel.core contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads and judges a layout on the controller. Needs no connection: it works against hosts that are not there."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.multikernel.core.plugins.plugin_utils._arguments import file_argument, read_subjects, refused
+from ansible_collections.multikernel.core.plugins.plugin_utils._check import Verdict, examine, finding_line, read_facts
+from ansible_collections.multikernel.core.plugins.plugin_utils._model.errors import LayoutErrors
+
+
+class ActionModule(ActionBase):
+    """Never touches the host."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Return canonical, digest, findings and errors; fail with located sentences when something is wrong."""
+        super().run(tmp, task_vars)
+        _result, arguments = self.validate_argument_spec(
+            argument_spec={
+                "layout": {"type": "raw"},
+                "file": {"type": "path"},
+                "facts": {"type": "list", "elements": "path", "default": []},
+                "fail": {"type": "bool", "default": True},
+            },
+            required_one_of=[["layout", "file"]],
+        )
+        try:
+            bundles = [(path, read_facts(file_argument(self, path))) for path in arguments["facts"]]
+        except LayoutErrors as errors:
+            raise AnsibleActionFail(str(errors)) from None
+        subjects = read_subjects(self, self._task.args)
+        verdicts = [examine(subject, None) for subject in subjects]
+        for subject, verdict in zip(subjects, verdicts):
+            if verdict.errors and arguments["fail"]:
+                raise refused(subject, verdict.errors)
+        errors = [error.to_dict() for verdict in verdicts for error in verdict.errors]
+        if not errors and len({verdict.digest for verdict in verdicts}) > 1:
+            raise AnsibleActionFail("layout and file are both given, but they say different things; give one of them, or make them the same")
+        findings = self._findings(subjects[0], verdicts[0], bundles)
+        failures = [one for one in findings if one["severity"] == "error" and one["verdict"] == "fail" and not one.get("waived")]
+        result = {
+            "changed": False,
+            "valid": not errors and not failures,
+            "canonical": verdicts[0].canonical,
+            "digest": verdicts[0].digest,
+            "errors": errors,
+            "findings": findings,
+        }
+        if failures and arguments["fail"]:
+            item = getattr(subjects[0].locator, "item", lambda path: None)(tuple(failures[0]["path"]))
+            lines = "\n".join(finding_line(one) for one in failures)
+            raise AnsibleActionFail(f"The layout breaks {len(failures)} rule{'s' if len(failures) > 1 else ''}:\n{lines}", obj=item, result=result)
+        return result
+
+    @staticmethod
+    def _findings(subject: t.Any, verdict: Verdict, bundles: list[tuple[str, dict[str, t.Any]]]) -> list[dict[str, t.Any]]:
+        """The findings, for each machine when there are several; `facts` then names the bundle."""
+        if not bundles or verdict.errors:
+            return verdict.findings
+        return [{**finding, "facts": path} for path, facts in bundles for finding in examine(subject, facts).findings]

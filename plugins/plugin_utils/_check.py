@@ -1,0 +1,131 @@
+# Copyright (c) 2026 multikernel.core contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One layout, read and judged: what `mkl` and the action plugins share.
+
+`Subject` is a layout together with the place that it came from; `examine` reads it, judges it against the rules, and
+says of every error and finding where it was written.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+
+from ..module_utils._layout.canonical import digest
+from ._model.errors import LayoutError, LayoutErrors, Locator, Position, dotted
+from ._model.layout import load_layout
+from ._model.locate import SourceFile
+from ._model.tagged import TaggedData
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """A layout as it was written, and who knows where."""
+
+    raw: t.Any
+    locator: Locator
+
+    @classmethod
+    def of_file(cls, path: str, key: str | None = None) -> "Subject":
+        """The layout in a YAML or JSON file; key: the dotted key that holds it, when it is not the whole file.
+
+        Raises LayoutErrors when the file cannot be read or is no plain YAML.
+        """
+        source = SourceFile.open(path, tuple(key.split(".")) if key else ())
+        return cls(source.data, source)
+
+    @classmethod
+    def of_data(cls, raw: t.Any) -> "Subject":
+        """The layout in a variable of Ansible."""
+        return cls(raw, TaggedData(raw))
+
+
+@dataclasses.dataclass
+class Verdict:
+    """What came out: the canonical layout and its digest (None when there are errors), errors, findings.
+
+    findings: plain data, each with rule, severity, verdict, message, path, hint, and file, line, column (null when not known);
+    with facts given, placed is the layout with its places, or None where it has none on that machine.
+    """
+
+    errors: list[LayoutError] = dataclasses.field(default_factory=list)
+    canonical: dict[str, t.Any] | None = None
+    digest: str | None = None
+    findings: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
+    placed: dict[str, t.Any] | None = None
+
+    @property
+    def failures(self) -> list[dict[str, t.Any]]:
+        """The findings that stop an apply: errors that failed and were not waived."""
+        return [one for one in self.findings if one["severity"] == "error" and one["verdict"] == "fail" and not one.get("waived")]
+
+    @property
+    def good(self) -> bool:
+        """Neither errors nor failed rules."""
+        return not self.errors and not self.failures
+
+
+def examine(subject: Subject, facts: dict[str, t.Any] | None = None) -> Verdict:
+    """Read and judge a layout; facts: the facts bundle of one machine, when it is to be judged for that machine."""
+    try:
+        canonical = load_layout(subject.raw, subject.locator)
+    except LayoutErrors as errors:
+        return Verdict(errors=errors.errors)
+    verdict = Verdict(canonical=canonical, digest=digest(canonical))
+    findings, verdict.placed = judged(canonical, facts)
+    verdict.findings = [located(finding, subject.locator) for finding in findings]
+    return verdict
+
+
+def judged(canonical: dict[str, t.Any], facts: dict[str, t.Any] | None) -> tuple[list[dict[str, t.Any]], dict[str, t.Any] | None]:
+    """The findings about a canonical layout as plain data, and the placed layout where there are facts and a place."""
+    from ..module_utils._plan.place import PlacementError, place
+    from ..module_utils._rules.engine import judge
+
+    placed, without_place = None, []
+    if facts is not None:
+        try:
+            placed = place(canonical, facts, None)
+        except PlacementError as error:
+            without_place = [finding.to_dict() for finding in error.findings]
+    findings = [finding.to_dict() for finding in judge(canonical, facts, placed, canonical["waivers"])]
+    return findings + without_place, placed
+
+
+def located(finding: dict[str, t.Any], locator: Locator | None) -> dict[str, t.Any]:
+    """The finding with file, line and column of what it is about."""
+    place = locator.position(tuple(finding.get("path") or ())) if locator is not None else None
+    return {
+        **finding,
+        "file": place.file if place else None,
+        "line": place.line if place else None,
+        "column": place.column if place else None,
+    }
+
+
+def finding_line(finding: dict[str, t.Any]) -> str:
+    """A located finding in one line: place, severity, rule, path, sentence, hint."""
+    place = f"{Position(finding['file'], finding['line'], finding['column'])}: " if finding.get("file") else ""
+    path = dotted(finding.get("path") or ())
+    word = "not known" if finding["verdict"] == "unknown" else finding["severity"]
+    text = f"{place}{word} [{finding['rule']}] {path + ': ' if path else ''}{finding['message']}"
+    return f"{text} ({finding['hint']})" if finding.get("hint") else text
+
+
+def read_facts(path: str) -> dict[str, t.Any]:
+    """A facts bundle from a JSON file (as `mkl facts` or layout_info wrote it). Raises LayoutErrors with a sentence."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            facts = json.load(file)
+    except OSError as error:
+        raise LayoutErrors([LayoutError((), f"the facts {path} cannot be read: {error.strerror}")]) from None
+    except ValueError as error:
+        raise LayoutErrors([LayoutError((), f"the facts {path} are no JSON: {error}")]) from None
+    # layout_info's result carries the bundle in its key `facts`; both are welcome.
+    if isinstance(facts, dict) and isinstance(facts.get("facts"), dict):
+        facts = facts["facts"]
+    if not isinstance(facts, dict) or facts.get("version") != 1 or not isinstance(facts.get("cpus"), dict):
+        raise LayoutErrors([LayoutError((), f"{path} is no facts bundle of version 1", "mkl facts writes one")])
+    return facts
