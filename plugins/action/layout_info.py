@@ -8,7 +8,6 @@ from __future__ import annotations
 import typing as t
 
 from ansible.plugins.action import ActionBase
-
 from ansible_collections.multikernel.core.plugins.plugin_utils._arguments import canonical_argument
 from ansible_collections.multikernel.core.plugins.plugin_utils._check import located
 
@@ -26,7 +25,9 @@ class ActionModule(ActionBase):
         subject, canonical = canonical_argument(self, arguments, required=False)
         if canonical is not None:
             arguments["layout"] = canonical
-        result: dict[str, t.Any] = self._execute_module(module_name="multikernel.core.layout_info", module_args=arguments, task_vars=task_vars)
+        result: dict[str, t.Any] = self._execute_module(
+            module_name="multikernel.core.layout_info", module_args=arguments, task_vars=task_vars
+        )
         if subject is not None and result.get("findings"):
             result["findings"] = [located(finding, subject.locator) for finding in result["findings"]]
         return result

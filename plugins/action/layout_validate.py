@@ -9,7 +9,6 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-
 from ansible_collections.multikernel.core.plugins.plugin_utils._arguments import file_argument, read_subjects, refused
 from ansible_collections.multikernel.core.plugins.plugin_utils._check import Verdict, examine, finding_line, read_facts
 from ansible_collections.multikernel.core.plugins.plugin_utils._model.errors import LayoutErrors
@@ -40,12 +39,14 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(str(errors)) from None
         subjects = read_subjects(self, self._task.args)
         verdicts = [examine(subject, None) for subject in subjects]
-        for subject, verdict in zip(subjects, verdicts):
+        for subject, verdict in zip(subjects, verdicts, strict=True):
             if verdict.errors and arguments["fail"]:
                 raise refused(subject, verdict.errors)
         errors = [error.to_dict() for verdict in verdicts for error in verdict.errors]
         if not errors and len({verdict.digest for verdict in verdicts}) > 1:
-            raise AnsibleActionFail("layout and file are both given, but they say different things; give one of them, or make them the same")
+            raise AnsibleActionFail(
+                "layout and file are both given, but they say different things; give one of them, or make them the same"
+            )
         findings = self._findings(subjects[0], verdicts[0], bundles)
         failures = [one for one in findings if one["severity"] == "error" and one["verdict"] == "fail" and not one.get("waived")]
         result = {
@@ -59,7 +60,9 @@ class ActionModule(ActionBase):
         if failures and arguments["fail"]:
             item = getattr(subjects[0].locator, "item", lambda path: None)(tuple(failures[0]["path"]))
             lines = "\n".join(finding_line(one) for one in failures)
-            raise AnsibleActionFail(f"The layout breaks {len(failures)} rule{'s' if len(failures) > 1 else ''}:\n{lines}", obj=item, result=result)
+            raise AnsibleActionFail(
+                f"The layout breaks {len(failures)} rule{'s' if len(failures) > 1 else ''}:\n{lines}", obj=item, result=result
+            )
         return result
 
     @staticmethod

@@ -8,7 +8,6 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-
 from ansible_collections.multikernel.core.plugins.plugin_utils._report import isolation, machine
 
 DOCUMENTATION = r"""

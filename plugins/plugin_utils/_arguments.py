@@ -12,7 +12,7 @@ from ansible.errors import AnsibleActionFail
 from ._check import Subject
 from ._model.errors import LayoutError, LayoutErrors
 from ._model.layout import load_layout
-from ._pydantic import MissingLibrary
+from ._pydantic import MissingLibraryError
 
 
 def canonical_argument(action: t.Any, arguments: dict[str, t.Any], required: bool) -> tuple[Subject | None, dict[str, t.Any] | None]:
@@ -34,7 +34,7 @@ def canonical_argument(action: t.Any, arguments: dict[str, t.Any], required: boo
         return subject, load_layout(subject.raw, subject.locator)
     except LayoutErrors as errors:
         raise refused(subject, errors.errors) from None
-    except MissingLibrary as error:
+    except MissingLibraryError as error:
         raise AnsibleActionFail(str(error)) from None
 
 
@@ -56,7 +56,9 @@ def file_argument(action: t.Any, path: str) -> str:
     try:
         return str(action._find_needle("files", str(path)))  # pylint: disable=protected-access
     except Exception as error:
-        raise AnsibleActionFail(f"the file {str(path)!r} is not on the controller, neither in files/ nor beside the playbook", obj=path) from error
+        raise AnsibleActionFail(
+            f"the file {str(path)!r} is not on the controller, neither in files/ nor beside the playbook", obj=path
+        ) from error
 
 
 def refused(subject: Subject | None, errors: list[LayoutError]) -> AnsibleActionFail:

@@ -28,7 +28,7 @@ class Subject:
     locator: Locator
 
     @classmethod
-    def of_file(cls, path: str, key: str | None = None) -> "Subject":
+    def of_file(cls, path: str, key: str | None = None) -> Subject:
         """The layout in a YAML or JSON file; key: the dotted key that holds it, when it is not the whole file.
 
         Raises LayoutErrors when the file cannot be read or is no plain YAML.
@@ -37,7 +37,7 @@ class Subject:
         return cls(source.data, source)
 
     @classmethod
-    def of_data(cls, raw: t.Any) -> "Subject":
+    def of_data(cls, raw: t.Any) -> Subject:
         """The layout in a variable of Ansible."""
         return cls(raw, TaggedData(raw))
 

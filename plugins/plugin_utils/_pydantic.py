@@ -12,11 +12,19 @@ from __future__ import annotations
 
 import typing as t
 
-IMPORT_ERROR: t.Optional[ImportError] = None
+IMPORT_ERROR: ImportError | None = None
 
 try:
-    from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, WithJsonSchema
-    from pydantic import model_validator
+    from pydantic import (
+        BaseModel,
+        BeforeValidator,
+        ConfigDict,
+        Field,
+        GetJsonSchemaHandler,
+        ValidationError,
+        WithJsonSchema,
+        model_validator,
+    )
     from pydantic_core import PydanticCustomError
 except ImportError as error:
     IMPORT_ERROR = error
@@ -57,14 +65,14 @@ __all__ = [
 ]
 
 
-class MissingLibrary(RuntimeError):
+class MissingLibraryError(RuntimeError):
     """pydantic is not installed where Ansible runs."""
 
 
 def require() -> None:
-    """Raise MissingLibrary, with the command that helps, when pydantic could not be imported."""
+    """Raise MissingLibraryError, with the command that helps, when pydantic could not be imported."""
     if IMPORT_ERROR is not None:
-        raise MissingLibrary(
+        raise MissingLibraryError(
             "reading a layout needs the Python library pydantic (2.x) on the controller, next to ansible-core: "
             "python -m pip install 'pydantic>=2'  (" + str(IMPORT_ERROR) + ")"
         )

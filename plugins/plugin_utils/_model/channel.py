@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .._pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from ...module_utils._layout.canonical import MESSAGE_SIZE, SLOTS
+from .._pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from .spelling import Name, Size, Strict, one_of, refuse, show
 
 
@@ -37,9 +37,7 @@ def _ends(value: t.Any) -> list[str]:
     return [str(end) for end in value]
 
 
-Slots = t.Annotated[
-    int, BeforeValidator(_slots), WithJsonSchema({"type": "integer", "enum": [1 << shift for shift in range(1, 16)]})
-]
+Slots = t.Annotated[int, BeforeValidator(_slots), WithJsonSchema({"type": "integer", "enum": [1 << shift for shift in range(1, 16)]})]
 MessageSize = t.Annotated[int, BeforeValidator(_message_size), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MESSAGE_SIZE})]
 Ends = t.Annotated[
     list[str],
@@ -55,13 +53,15 @@ class Channel(Strict):
     kind: one_of("ipi", "shared_memory") = Field(  # type: ignore[valid-type]
         default="ipi", description="ipi: a queue of messages each way, with an interrupt. shared_memory: an area that both can map."
     )
-    slots: t.Optional[Slots] = Field(default=None, description="ipi: messages that fit into the queue of one direction; a power of two. Left out: 64.")
-    message_size: t.Optional[MessageSize] = Field(default=None, description="ipi: largest message in bytes. Left out: 256.")
-    size: t.Optional[Size] = Field(default=None, description="shared_memory: size of the area.", examples=["2MiB"])
-    writer: t.Optional[Name] = Field(default=None, description="shared_memory: the one end that writes. Left out: both do.")
+    slots: Slots | None = Field(
+        default=None, description="ipi: messages that fit into the queue of one direction; a power of two. Left out: 64."
+    )
+    message_size: MessageSize | None = Field(default=None, description="ipi: largest message in bytes. Left out: 256.")
+    size: Size | None = Field(default=None, description="shared_memory: size of the area.", examples=["2MiB"])
+    writer: Name | None = Field(default=None, description="shared_memory: the one end that writes. Left out: both do.")
 
     @model_validator(mode="after")
-    def _keys_of_the_kind(self) -> "Channel":
+    def _keys_of_the_kind(self) -> Channel:
         if self.kind == "shared_memory":
             for key in ("slots", "message_size"):
                 if getattr(self, key) is not None:
@@ -71,7 +71,11 @@ class Channel(Strict):
         else:
             for key in ("size", "writer"):
                 if getattr(self, key) is not None:
-                    refuse("channel", f"{key} belongs to channels of kind shared_memory; this one is ipi", "use slots and message_size, or change the kind")
+                    refuse(
+                        "channel",
+                        f"{key} belongs to channels of kind shared_memory; this one is ipi",
+                        "use slots and message_size, or change the kind",
+                    )
         return self
 
     def canonical(self) -> dict[str, t.Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import types
 import typing as t
 
 from .._pydantic import BaseModel, ValidationError
@@ -80,7 +81,7 @@ class LayoutError:
         }
 
 
-class LayoutErrors(ValueError):
+class LayoutErrors(ValueError):  # noqa: N818 - a list of errors, not one
     """Everything that is wrong with one layout."""
 
     def __init__(self, errors: list[LayoutError]) -> None:
@@ -93,7 +94,7 @@ class LayoutErrors(ValueError):
     def __iter__(self) -> t.Iterator[LayoutError]:
         return iter(self.errors)
 
-    def locate(self, locator: Locator | None) -> "LayoutErrors":
+    def locate(self, locator: Locator | None) -> LayoutErrors:
         """The same errors with their places, in the order of the text."""
         if locator is None:
             return self
@@ -151,7 +152,11 @@ def _sentence(detail: t.Any, raw: t.Any, model: type[BaseModel]) -> LayoutError:
         return LayoutError(path[:-1], f"the key {path[-1]!r} is missing", _description(path, model), at_key=True)
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         known = ", ".join(known_keys(path, model))
-        return LayoutError(path, f"expected a mapping, found {show(detail['input'])}", f"its keys are {known}" if known else "it maps names to declarations")
+        return LayoutError(
+            path,
+            f"expected a mapping, found {show(detail['input'])}",
+            f"its keys are {known}" if known else "it maps names to declarations",
+        )
     if kind == "list_type":
         return LayoutError(path, f"expected a list, found {show(detail['input'])}", "write one item per line, each after a dash")
     if kind == "too_short":
@@ -161,9 +166,7 @@ def _sentence(detail: t.Any, raw: t.Any, model: type[BaseModel]) -> LayoutError:
 
 def _present(raw: t.Any, path: Path) -> bool:
     for part in path:
-        if isinstance(raw, dict) and part in raw:
-            raw = raw[part]
-        elif isinstance(raw, (list, tuple)) and isinstance(part, int) and part < len(raw):
+        if (isinstance(raw, dict) and part in raw) or (isinstance(raw, (list, tuple)) and isinstance(part, int) and part < len(raw)):
             raw = raw[part]
         else:
             return False
@@ -221,7 +224,7 @@ def _places(model: type[BaseModel], path: Path) -> t.Iterator[tuple[str | int, .
 
 def _unwrapped(annotation: t.Any) -> t.Any:
     """An annotation without Optional."""
-    if t.get_origin(annotation) is t.Union:
+    if t.get_origin(annotation) in (t.Union, types.UnionType):
         kinds = [kind for kind in t.get_args(annotation) if kind is not type(None)]
         return kinds[0] if len(kinds) == 1 else annotation
     return annotation

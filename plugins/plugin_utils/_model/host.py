@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import typing as t
-
 from .._pydantic import Field
 from .spelling import CpuSet, Size, Strict
 
@@ -14,9 +12,9 @@ from .spelling import CpuSet, Size, Strict
 class Host(Strict):
     """What stays with the host kernel."""
 
-    cpus: t.Optional[CpuSet] = Field(
+    cpus: CpuSet | None = Field(
         default=None,
         description="CPUs that stay with the host kernel. The boot CPU must be among them. Left out: all that no instance takes.",
         examples=["0-1"],
     )
-    memory_min: t.Optional[Size] = Field(default=None, description="Memory that the host must keep.", examples=["1GiB"])
+    memory_min: Size | None = Field(default=None, description="Memory that the host must keep.", examples=["1GiB"])

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .._pydantic import Field, GetJsonSchemaHandler, model_validator
 from ...module_utils._layout.canonical import IMAGE_FORMATS
+from .._pydantic import Field, GetJsonSchemaHandler, model_validator
 from .spelling import FilePath, Sha256, Strict, Text, one_of
 
 
@@ -16,9 +16,7 @@ class File(Strict):
     """One file on the target, with the checksum that it must have."""
 
     path: FilePath = Field(description="Absolute path of the file on the target.", examples=["/boot/vmlinuz-6.1.0-56-amd64"])
-    sha256: t.Optional[Sha256] = Field(
-        default=None, description="SHA-256 checksum that the file must have. An apply refuses another file."
-    )
+    sha256: Sha256 | None = Field(default=None, description="SHA-256 checksum that the file must have. An apply refuses another file.")
 
     @model_validator(mode="before")
     @classmethod
@@ -39,7 +37,7 @@ class Image(Strict):
     """What instances can boot: a kernel (or a flat binary), an optional initrd, a command line."""
 
     kernel: File = Field(description="The kernel file: a bzImage, an ELF vmlinux, or a flat binary.")
-    initrd: t.Optional[File] = Field(default=None, description="The initial RAM disk, if the kernel needs one.")
+    initrd: File | None = Field(default=None, description="The initial RAM disk, if the kernel needs one.")
     cmdline: Text = Field(
         default="", description="Kernel command line of every instance of this image.", examples=["console=ttyS1,115200 quiet"]
     )

@@ -15,16 +15,16 @@ from .spelling import CPUS_PATTERN, Count, CpuList, Duration, Name, Strict, Swit
 class Cpus(Strict):
     """Which CPUs an instance runs on: named ones, or so many to be chosen."""
 
-    ids: t.Optional[CpuList] = Field(default=None, description="The CPUs by number.", examples=["4-7"])
+    ids: CpuList | None = Field(default=None, description="The CPUs by number.", examples=["4-7"])
     space: one_of("logical", "apic") = Field(  # type: ignore[valid-type]
         default="logical", description="What the numbers are: the host's logical CPU numbers, or local APIC ids."
     )
-    count: t.Optional[Count] = Field(default=None, description="So many CPUs, to be chosen.", examples=[4])
-    near: t.Optional[one_of("memory")] = Field(  # type: ignore[valid-type]
+    count: Count | None = Field(default=None, description="So many CPUs, to be chosen.", examples=[4])
+    near: one_of("memory") | None = Field(  # type: ignore[valid-type]
         default=None, description="memory: choose CPUs of the NUMA node that the instance's memory belongs to."
     )
     whole_cores: Switch = Field(default=False, description="Take whole cores only, so that no SMT sibling runs another kernel.")
-    llc: t.Optional[one_of("own")] = Field(  # type: ignore[valid-type]
+    llc: one_of("own") | None = Field(  # type: ignore[valid-type]
         default=None, description="own: share no last-level cache with another kernel."
     )
 
@@ -32,19 +32,19 @@ class Cpus(Strict):
     @classmethod
     def _short_form(cls, value: t.Any) -> t.Any:
         if isinstance(value, str) and value.strip().startswith("apic:"):
-            return {"space": "apic", "ids": value.strip()[len("apic:"):]}
+            return {"space": "apic", "ids": value.strip()[len("apic:") :]}
         if isinstance(value, (str, int, list)) and not isinstance(value, bool):
             return {"ids": value}
         if isinstance(value, dict):
             ids = value.get("ids")
             if isinstance(ids, str) and ids.strip().startswith("apic:") and value.get("space") in (None, "apic"):
-                return {**value, "space": "apic", "ids": ids.strip()[len("apic:"):]}
+                return {**value, "space": "apic", "ids": ids.strip()[len("apic:") :]}
         return value
 
     @model_validator(mode="after")
-    def _named_or_counted(self) -> "Cpus":
+    def _named_or_counted(self) -> Cpus:
         if self.ids is None and self.count is None:
-            refuse("cpus", "neither ids nor count is given", "name the CPUs, for example \"2-3\", or say how many: {count: 2}")
+            refuse("cpus", "neither ids nor count is given", 'name the CPUs, for example "2-3", or say how many: {count: 2}')
         if self.ids is not None and self.count is not None:
             refuse("cpus", "both ids and count are given", "give one of the two")
         return self
@@ -77,7 +77,7 @@ class Console(Strict):
         return {"device": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
-    def _serial(self) -> "Console":
+    def _serial(self) -> Console:
         if not (self.device.startswith("ttyS") and self.device[4:].isdigit()):
             refuse("console", f"{self.device!r} is no serial device of a PC", "write ttyS0, ttyS1, ...")
         return self
@@ -93,7 +93,7 @@ class Console(Strict):
 class Health(Strict):
     """When an instance counts as alive."""
 
-    channel: t.Optional[Name] = Field(default=None, description="Channel on which its heartbeats arrive. Left out: its mailbox alone.")
+    channel: Name | None = Field(default=None, description="Channel on which its heartbeats arrive. Left out: its mailbox alone.")
     within: Duration = Field(default=30.0, description="It must beat at least this often.", examples=["30s"])
 
 
@@ -104,7 +104,7 @@ class Instance(Strict):
     cpus: Cpus = Field(description="The CPUs that it runs on.")
     memory: Memory = Field(description="Its private memory, out of the pool.")
     cmdline: Text = Field(default="", description="Appended to the command line of the image.")
-    console: t.Optional[Console] = Field(default=None, description="The serial port that belongs to it.")
+    console: Console | None = Field(default=None, description="The serial port that belongs to it.")
     state: one_of("running", "loaded", "defined", "absent") = Field(  # type: ignore[valid-type]
         default="running",
         description="What is wanted: running; loaded (in memory, not started); defined (known, nothing done); absent (stopped and gone).",
@@ -112,5 +112,5 @@ class Instance(Strict):
     restart: one_of("no", "on-failure", "always") = Field(  # type: ignore[valid-type]
         default="no", description="When an apply starts it again although nothing changed: never, after a panic, or whenever it has ended."
     )
-    health: t.Optional[Health] = Field(default=None, description="When it counts as alive.")
-    trust: t.Optional[Text] = Field(default=None, description="Label; the isolation report says which labels share what.", examples=["public"])
+    health: Health | None = Field(default=None, description="When it counts as alive.")
+    trust: Text | None = Field(default=None, description="Label; the isolation report says which labels share what.", examples=["public"])

@@ -23,7 +23,9 @@ VERSION = 1
 
 def _version(value: t.Any) -> int:
     if isinstance(value, bool) or value != VERSION or not isinstance(value, int):
-        refuse("version", f"layout version {show(value)} is not known here", f"this release reads version {VERSION}; write version: {VERSION}")
+        refuse(
+            "version", f"layout version {show(value)} is not known here", f"this release reads version {VERSION}; write version: {VERSION}"
+        )
     return int(value)
 
 
@@ -59,7 +61,7 @@ def load_layout(raw: t.Any, locator: Locator | None = None) -> dict[str, t.Any]:
 
     raw: what YAML gave, plain or tagged by Ansible; it is not changed. locator: says where each value was written.
     Returns the canonical layout. Raises LayoutErrors with everything that is wrong, in the order of the text where
-    positions are known; MissingLibrary when pydantic is not installed.
+    positions are known; MissingLibraryError when pydantic is not installed.
     """
     require()
     errors = structural(raw, Layout)

@@ -39,7 +39,7 @@ class SourceFile:
         self.data = self._layout(data)
 
     @classmethod
-    def open(cls, path: str, below: Path = ()) -> "SourceFile":
+    def open(cls, path: str, below: Path = ()) -> SourceFile:
         """Read the file at `path`. Raises LayoutErrors when it cannot be read or is no UTF-8 text."""
         try:
             with open(path, encoding="utf-8") as file:
@@ -129,7 +129,9 @@ class _Walk:
             key = self._key(key_node)
             if key in seen:
                 first = seen[key].line + 1
-                self.source.refuse((*path, key), f"the key {key!r} is there twice; the first is in line {first}", key_node.start_mark, "keep one of them")
+                self.source.refuse(
+                    (*path, key), f"the key {key!r} is there twice; the first is in line {first}", key_node.start_mark, "keep one of them"
+                )
             seen[key] = key_node.start_mark
         self.loader.flatten_mapping(node)  # resolves `<<: *name`
         result: dict[t.Any, t.Any] = {}

@@ -15,10 +15,12 @@ class Region(Strict):
     """One piece of the machine's memory that instances may be made of."""
 
     size: Size = Field(description="How much memory.", examples=["512MiB"])
-    base: t.Optional[Address] = Field(
-        default=None, description="Physical address where it starts. Left out: the kernel picks, where its dialect can.", examples=["0x40000000"]
+    base: Address | None = Field(
+        default=None,
+        description="Physical address where it starts. Left out: the kernel picks, where its dialect can.",
+        examples=["0x40000000"],
     )
-    node: t.Optional[Node] = Field(default=None, description="NUMA node that the memory belongs to.")
+    node: Node | None = Field(default=None, description="NUMA node that the memory belongs to.")
 
 
 class Pool(Strict):
@@ -31,10 +33,10 @@ class Memory(Strict):
     """The private memory of one instance."""
 
     size: Size = Field(description="How much memory.", examples=["256MiB"])
-    base: t.Optional[Address] = Field(
+    base: Address | None = Field(
         default=None, description="Physical address where it starts, inside the pool. Left out: chosen.", examples=["0x48000000"]
     )
-    node: t.Optional[Node] = Field(default=None, description="Take it from pool memory of this NUMA node.")
+    node: Node | None = Field(default=None, description="Take it from pool memory of this NUMA node.")
 
     @model_validator(mode="before")
     @classmethod

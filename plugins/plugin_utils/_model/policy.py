@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import typing as t
-
 from .._pydantic import Field
 from .spelling import Strict, one_of
 
@@ -14,7 +12,7 @@ from .spelling import Strict, one_of
 class Isolation(Strict):
     """What the layout must reach in the isolation report."""
 
-    minimum_grade: t.Optional[one_of("A", "B", "C", "D", "F")] = Field(  # type: ignore[valid-type]
+    minimum_grade: one_of("A", "B", "C", "D", "F") | None = Field(  # type: ignore[valid-type]
         default=None, description="Refuse a layout whose isolation grade is worse than this. Without a hypervisor, A cannot be reached."
     )
 

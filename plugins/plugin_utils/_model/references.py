@@ -26,7 +26,9 @@ def _images(raw: dict[str, t.Any]) -> t.Iterator[LayoutError]:
     for name, instance in _mapping(raw.get("instances")).items():
         image = _mapping(instance).get("image")
         if isinstance(image, str) and image not in declared:
-            yield LayoutError(("instances", name, "image"), f"image {str(image)!r} is not declared", _among(image, declared, "declared images"))
+            yield LayoutError(
+                ("instances", name, "image"), f"image {str(image)!r} is not declared", _among(image, declared, "declared images")
+            )
 
 
 def _ends(raw: dict[str, t.Any]) -> t.Iterator[LayoutError]:
@@ -38,7 +40,9 @@ def _ends(raw: dict[str, t.Any]) -> t.Iterator[LayoutError]:
         for number, end in enumerate(ends):
             if isinstance(end, str) and end not in kernels:
                 yield LayoutError(
-                    ("channels", name, "between", number), f"the channel leads to {str(end)!r}, which is no kernel here", _among(end, kernels, "kernels")
+                    ("channels", name, "between", number),
+                    f"the channel leads to {str(end)!r}, which is no kernel here",
+                    _among(end, kernels, "kernels"),
                 )
         writer = _mapping(channel).get("writer")
         if isinstance(writer, str) and writer not in ends:
@@ -59,7 +63,9 @@ def _health(raw: dict[str, t.Any]) -> t.Iterator[LayoutError]:
         ends = _mapping(channels[channel]).get("between")
         if isinstance(ends, (list, tuple)) and name not in ends:
             between = " and ".join(str(end) for end in ends)
-            yield LayoutError(path, f"channel {str(channel)!r} joins {between}, not {name}", "name a channel that this instance is an end of")
+            yield LayoutError(
+                path, f"channel {str(channel)!r} joins {between}, not {name}", "name a channel that this instance is an end of"
+            )
 
 
 def _mapping(value: t.Any) -> dict[str, t.Any]:

@@ -17,7 +17,7 @@ ID = "https://multikernel.github.io/multikernel.core/schemas/layout.schema.json"
 
 
 def layout_schema() -> dict[str, t.Any]:
-    """The JSON Schema (2020-12) of a layout as people write it. Raises MissingLibrary without pydantic.
+    """The JSON Schema (2020-12) of a layout as people write it. Raises MissingLibraryError without pydantic.
 
     It covers everything that can be said about one value alone. What holds between values (a name that must be declared,
     keys that exclude each other, rules about a machine) is for `mkl validate` and the module layout_validate.

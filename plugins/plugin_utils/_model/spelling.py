@@ -14,8 +14,8 @@ import difflib
 import re
 import typing as t
 
-from .._pydantic import BaseModel, BeforeValidator, ConfigDict, PydanticCustomError, WithJsonSchema
 from ...module_utils._layout import cpuset, units
+from .._pydantic import BaseModel, BeforeValidator, ConfigDict, PydanticCustomError, WithJsonSchema
 
 NAME_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.)){0,30}$"
 SIZE_PATTERN = r"^\s*(?:[0-9]+(?:\.[0-9]+)?\s*(?:B|[KMGT]iB|[kKMGT]B)?|0[xX][0-9a-fA-F]+(?:_[0-9a-fA-F]+)*)\s*$"
@@ -75,7 +75,7 @@ def _address(value: t.Any) -> int:
 
 def _cpu_list(value: t.Any) -> list[int]:
     """CPU numbers from the kernel's list format, one number, or a YAML list of numbers, in the order written."""
-    wanted = "write the kernel's list format in quotes, for example \"2\" or \"0-3,8,10-14:2\""
+    wanted = 'write the kernel\'s list format in quotes, for example "2" or "0-3,8,10-14:2"'
     if isinstance(value, bool) or not isinstance(value, (int, str, list, tuple)):
         refuse("cpus", f"{show(value)} is no CPU list", wanted)
     if isinstance(value, str):
@@ -147,7 +147,11 @@ def _instance_name(value: t.Any) -> str:
 def _path(value: t.Any) -> str:
     text = _text(value)
     if not text.startswith("/"):
-        refuse("path", f"{show(text)} is not an absolute path", "images are files on the target; write the path from the root, for example /boot/vmlinuz")
+        refuse(
+            "path",
+            f"{show(text)} is not an absolute path",
+            "images are files on the target; write the path from the root, for example /boot/vmlinuz",
+        )
     if ".." in text.split("/"):
         refuse("path", f"{show(text)} has a '..' in it", "write the path without '..'")
     return text
@@ -214,7 +218,9 @@ Size = t.Annotated[
     int, BeforeValidator(_size), WithJsonSchema(_either({"type": "string", "pattern": SIZE_PATTERN}, {"type": "integer", "minimum": 1}))
 ]
 Address = t.Annotated[
-    int, BeforeValidator(_address), WithJsonSchema(_either({"type": "string", "pattern": ADDRESS_PATTERN}, {"type": "integer", "minimum": 0}))
+    int,
+    BeforeValidator(_address),
+    WithJsonSchema(_either({"type": "string", "pattern": ADDRESS_PATTERN}, {"type": "integer", "minimum": 0})),
 ]
 Duration = t.Annotated[
     float,

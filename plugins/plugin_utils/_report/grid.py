@@ -36,11 +36,11 @@ def pen(ascii_only: bool) -> Pen:
 
 def framed(head: list[list[str]], rows: list[list[str]], style: Pen, right: tuple[int, ...] = (), centre: tuple[int, ...] = ()) -> str:
     """A framed table: some lines of head, then rows. right and centre: numbers of the columns that are aligned so."""
-    widths = [max(len(cell) for cell in column) for column in zip(*head, *rows)]
+    widths = [max(len(cell) for cell in column) for column in zip(*head, *rows, strict=True)]
 
     def line(cells: list[str]) -> str:
         padded = []
-        for number, (cell, width) in enumerate(zip(cells, widths)):
+        for number, (cell, width) in enumerate(zip(cells, widths, strict=True)):
             padded.append(cell.rjust(width) if number in right else cell.center(width) if number in centre else cell.ljust(width))
         return f"{style.bar} " + f" {style.bar} ".join(padded) + f" {style.bar}"
 
@@ -52,12 +52,12 @@ def framed(head: list[list[str]], rows: list[list[str]], style: Pen, right: tupl
 
 def columns(head: list[str], rows: list[list[str]], width: int = WIDTH) -> str:
     """A table without frame; the last column is wrapped so that no line is longer than `width`."""
-    widths = [max(len(cell) for cell in column) for column in zip(head, *rows)]
+    widths = [max(len(cell) for cell in column) for column in zip(head, *rows, strict=True)]
     room = max(16, width - sum(widths[:-1]) - 2 * (len(head) - 1))
     lines = []
     for row in [head, *rows]:
         last = textwrap.wrap(row[-1], room) or [""]
-        start = "  ".join(cell.ljust(width) for cell, width in zip(row[:-1], widths))
+        start = "  ".join(cell.ljust(width) for cell, width in zip(row[:-1], widths[:-1], strict=True))
         lines.append(f"{start}  {last[0]}".rstrip())
         lines.extend(f"{'':{len(start)}}  {more}" for more in last[1:])
     return "\n".join(lines)

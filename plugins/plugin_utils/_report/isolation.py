@@ -43,7 +43,12 @@ def ways(layout: dict[str, t.Any], facts: dict[str, t.Any] | None = None) -> lis
         Way("memory", OPEN, kernels, "a kernel maps only its own RAM, but ring 0 of any of them can map and change all of it"),
         Way("interrupts", OPEN, kernels, "any kernel can send IPI, NMI and INIT to any CPU; INIT stops the kernel that runs there"),
         _dma(facts, kernels),
-        Way("machine reset", OPEN, kernels, "a triple fault, or a reset by port 0xcf9 or the keyboard controller, in one kernel resets them all"),
+        Way(
+            "machine reset",
+            OPEN,
+            kernels,
+            "a triple fault, or a reset by port 0xcf9 or the keyboard controller, in one kernel resets them all",
+        ),
         Way("machine-wide state", OPEN, kernels, "WBINVD, MTRRs, microcode and other MSRs act on the whole package, whoever uses them"),
         Way("hardware errors", OPEN, kernels, "a machine check, an SMI, heat or a power limit strikes all kernels of the package"),
         *_shared_hardware(layout, facts),
@@ -55,7 +60,10 @@ def summary(layout: dict[str, t.Any], facts: dict[str, t.Any] | None = None, asc
     """The ways as text for a terminal, at most 100 columns: what is not isolated between these kernels."""
     found = ways(layout, facts)
     bullet = "*" if ascii_only else "•"
-    lines = textwrap.wrap(f"Nothing below these kernels ({_listed(found[0].kernels)}) keeps them apart: they share one machine without a hypervisor.", grid.WIDTH)
+    lines = textwrap.wrap(
+        f"Nothing below these kernels ({_listed(found[0].kernels)}) keeps them apart: they share one machine without a hypervisor.",
+        grid.WIDTH,
+    )
     for way in found:
         mark = f"{bullet} {way.vector} ({way.barrier}): "
         lines += textwrap.wrap(mark + way.sentence + ".", grid.WIDTH, subsequent_indent="  ")
@@ -70,7 +78,12 @@ def summary(layout: dict[str, t.Any], facts: dict[str, t.Any] | None = None, asc
 def _dma(facts: dict[str, t.Any] | None, kernels: tuple[str, ...]) -> Way:
     iommu = (facts or {}).get("iommu")
     if iommu is None:
-        return Way("device DMA", UNKNOWN, kernels, "whether an IOMMU confines the devices of a kernel to its RAM is not in the facts; assume that it does not")
+        return Way(
+            "device DMA",
+            UNKNOWN,
+            kernels,
+            "whether an IOMMU confines the devices of a kernel to its RAM is not in the facts; assume that it does not",
+        )
     if iommu:
         return Way("device DMA", SOFTWARE, kernels, "an IOMMU translates, but it belongs to the host, and any ring 0 can reprogram it")
     return Way("device DMA", OPEN, kernels, "there is no IOMMU: a device of one kernel can write to the RAM of all")
@@ -81,7 +94,9 @@ def _shared_hardware(layout: dict[str, t.Any], facts: dict[str, t.Any] | None) -
     each = ((facts or {}).get("cpus") or {}).get("each") or {}
     cpus = _cpus(layout, facts)
     if not each or len(cpus) <= len(living(layout)):
-        yield Way("side channels", UNKNOWN, ("host", *living(layout)), "which caches and cores are shared cannot be told without facts and places")
+        yield Way(
+            "side channels", UNKNOWN, ("host", *living(layout)), "which caches and cores are shared cannot be told without facts and places"
+        )
         return
     for vector, key, what in (
         ("SMT siblings", "siblings", "run on threads of one core and share its caches and buffers"),

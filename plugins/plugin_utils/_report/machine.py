@@ -28,7 +28,9 @@ class Piece:
     shared: bool = False
 
 
-def draw(layout: dict[str, t.Any], facts: dict[str, t.Any] | None = None, result: dict[str, t.Any] | None = None, ascii_only: bool = False) -> str:
+def draw(
+    layout: dict[str, t.Any], facts: dict[str, t.Any] | None = None, result: dict[str, t.Any] | None = None, ascii_only: bool = False
+) -> str:
     """The picture of a placed layout on a machine, at most 100 columns wide.
 
     layout: placed, or canonical when nothing is known of the machine. facts: its facts bundle. result: what the module
@@ -101,7 +103,9 @@ def memory_map(layout: dict[str, t.Any], facts: dict[str, t.Any] | None) -> list
             pieces.append(Piece(placed["low"], 0x10000, f"{name}, real mode", (name,)))
     for name, channel in layout["channels"].items():
         if "placed" in channel:
-            pieces.append(Piece(channel["placed"]["address"], channel["placed"]["size"], f"channel {name}", tuple(channel["between"]), True))
+            pieces.append(
+                Piece(channel["placed"]["address"], channel["placed"]["size"], f"channel {name}", tuple(channel["between"]), True)
+            )
     used = [(piece.base, piece.base + piece.size) for piece in pieces if piece.base is not None]
     pool = [(region["base"], region["base"] + region["size"]) for region in layout["pool"]["memory"] if region["base"] is not None]
     label = f"{FREE} in the pool" if all(piece.base is not None for piece in pieces) else "pool"
@@ -114,7 +118,9 @@ def memory_map(layout: dict[str, t.Any], facts: dict[str, t.Any] | None) -> list
 def living(layout: dict[str, t.Any]) -> dict[str, t.Any]:
     """The instances that are to exist, in the order of their first CPU, then of their names."""
     alive = {name: one for name, one in layout["instances"].items() if one["state"] != "absent"}
-    return dict(sorted(alive.items(), key=lambda item: ((item[1].get("placed") or {}).get("cpus", item[1]["cpus"]["ids"]) or [1 << 32], item[0])))
+    return dict(
+        sorted(alive.items(), key=lambda item: ((item[1].get("placed") or {}).get("cpus", item[1]["cpus"]["ids"]) or [1 << 32], item[0]))
+    )
 
 
 def amount(size: int) -> str:
@@ -140,7 +146,7 @@ def _matrix(layout: dict[str, t.Any], cpus: dict[str, str], states: dict[str, st
     rows = []
     for piece in pieces:
         filling = style.half if piece.shared else style.full
-        cells = [filling * width if kernel in piece.kernels else "" for kernel, width in zip(kernels, widths)]
+        cells = [filling * width if kernel in piece.kernels else "" for kernel, width in zip(kernels, widths, strict=True)]
         rows.append([_where(piece), amount(piece.size), grid.clip(piece.label, 22, style), *cells])
     return grid.framed(head, rows, style, right=(1,), centre=tuple(range(3, 3 + len(kernels))))
 
