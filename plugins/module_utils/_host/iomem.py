@@ -27,12 +27,17 @@ Range = Tuple[int, int]  # base, size in bytes
 
 
 class Conflict(NamedTuple):
-    """A part of a wished range that the host uses or may use: `start` to `end` inclusive, and by what."""
+    """A part of a wished range that the host uses or may use: `start` to `end` inclusive, and by what.
+
+    kind: ram (System RAM, the kernel itself), crash (crash kernel), firmware, device, hole (nothing is listed), low (below
+    1 MiB), pool (outside the declared pool).
+    """
 
     base: int
     size: int
     start: int
     end: int
+    kind: str
     used_by: str
 
     def sentence(self) -> str:
@@ -42,10 +47,14 @@ class Conflict(NamedTuple):
         )
 
 
+_Use = Tuple[str, str]  # kind, and by what in words
+_HOLE: _Use = ("hole", "nothing that /proc/iomem lists")
+
+
 class _Segment(NamedTuple):
     start: int
     end: int
-    used_by: Optional[str]  # None: the host does not use it
+    use: Optional[_Use]  # None: the host does not use it
 
 
 def parse(text: Optional[str]) -> Optional[List[Dict[str, Any]]]:
@@ -87,19 +96,20 @@ def low_chunks(cmdline: Optional[str]) -> List[List[int]]:
     return chunks
 
 
-def host_use(ranges: Iterable[Range], facts: Dict[str, Any]) -> Optional[List[Conflict]]:
+def host_use(ranges: Iterable[Range], facts: Dict[str, Any], within_pool: bool = True) -> Optional[List[Conflict]]:
     """Return what speaks against giving physical ranges (base, size) to an instance; empty means proven free.
 
     Free is: memory reserved by memmap= on the command line and shown as Reserved; memory blocks that are offline; below
-    1 MiB only the known low chunks. Where the host declares a pool, a range above 1 MiB must lie in it besides. All
-    else is used: System RAM, kernel, crash kernel, ACPI, firmware, devices, APIC pages, and whatever the map
-    does not list. None when the map is not known (no privilege).
+    1 MiB only the known low chunks. Where the host declares a pool, a range above 1 MiB must lie in it besides, unless
+    within_pool is false (the range is only about to become a part of it). All else is used: System RAM, kernel, crash
+    kernel, ACPI, firmware, devices, APIC pages, and whatever the map does not list. None when the map is not known (no
+    privilege).
     """
     segments = _segments(facts)
     if segments is None:
         return None
     starts = [segment.start for segment in segments]
-    pool = _merge(facts["dialect"]["pool"]) if facts["dialect"]["pool"] is not None else None
+    pool = _merge(facts["dialect"]["pool"]) if within_pool and facts["dialect"]["pool"] is not None else None
     low = facts["memory"]["low"]
     conflicts: List[Conflict] = []
     for base, size in ranges:
@@ -110,7 +120,7 @@ def host_use(ranges: Iterable[Range], facts: Dict[str, Any]) -> Optional[List[Co
             continue
         conflicts.extend(_segment_conflicts(base, size, segments, starts))
         if pool is not None and not _inside(base, size, pool):
-            conflicts.append(Conflict(base, size, base, base + size - 1, "not part of the pool that the host has declared"))
+            conflicts.append(Conflict(base, size, base, base + size - 1, "pool", "not part of the pool that the host has declared"))
     return conflicts
 
 
@@ -145,21 +155,32 @@ def _segments(facts: Dict[str, Any]) -> Optional[List[_Segment]]:
     return segments
 
 
-def _used_by(active: Sequence[Dict[str, Any]], start: int, size: int, reserved: List[Range], offline: List[Range]) -> Optional[str]:
+def _used_by(active: Sequence[Dict[str, Any]], start: int, size: int, reserved: List[Range], offline: List[Range]) -> Optional[_Use]:
     if not active:
-        return "nothing that /proc/iomem lists"
+        return _HOLE
     # Children follow their parents, so that the innermost user is named.
     for entry in sorted(active, key=lambda one: -one["depth"]):
         name = entry["name"]
         if name.lower() == "reserved":
             if not _inside(start, size, reserved):
-                return "reserved by the firmware"
+                return "firmware", "reserved by the firmware"
         elif name == "System RAM":
             if not _inside(start, size, offline):
-                return "System RAM of the host"
+                return "ram", "System RAM of the host"
         else:
-            return "{0} of the host".format(name)
+            return _kind(name), "{0} of the host".format(name)
     return None
+
+
+def _kind(name: str) -> str:
+    lowered = name.lower()
+    if lowered.startswith("crash kernel"):
+        return "crash"
+    if lowered.startswith("kernel "):
+        return "ram"
+    if lowered.startswith(("acpi", "unusable", "persistent memory", "system rom", "video rom", "ram buffer")):
+        return "firmware"
+    return "device"
 
 
 def _segment_conflicts(base: int, size: int, segments: List[_Segment], starts: List[int]) -> List[Conflict]:
@@ -171,17 +192,17 @@ def _segment_conflicts(base: int, size: int, segments: List[_Segment], starts: L
         segment = segments[index] if index < len(segments) else None
         if segment is None or at < segment.start:
             border = last if segment is None else min(last, segment.start - 1)
-            used_by: Optional[str] = "nothing that /proc/iomem lists"
+            use: Optional[_Use] = _HOLE
         elif at > segment.end:
             index += 1
             continue
         else:
-            border, used_by = min(last, segment.end), segment.used_by
-        if used_by is not None:
-            if found and found[-1].used_by == used_by and found[-1].end == at - 1:
+            border, use = min(last, segment.end), segment.use
+        if use is not None:
+            if found and (found[-1].kind, found[-1].used_by) == use and found[-1].end == at - 1:
                 found[-1] = found[-1]._replace(end=border)
             else:
-                found.append(Conflict(base, size, at, border, used_by))
+                found.append(Conflict(base, size, at, border, use[0], use[1]))
         at = border + 1
     return found
 
@@ -189,12 +210,12 @@ def _segment_conflicts(base: int, size: int, segments: List[_Segment], starts: L
 def _low_conflicts(base: int, size: int, low: Optional[Sequence[Sequence[int]]]) -> List[Conflict]:
     end = base + size - 1
     if end >= MIB:
-        return [Conflict(base, size, base, end, "partly below 1 MiB; a range must lie below or above it")]
+        return [Conflict(base, size, base, end, "low", "partly below 1 MiB; a range must lie below or above it")]
     if low is None:
-        return [Conflict(base, size, base, end, "below 1 MiB, where no chunk is known to be free")]
+        return [Conflict(base, size, base, end, "low", "below 1 MiB, where no chunk is known to be free")]
     if not _inside(base, size, _merge(low)):
         known = ", ".join(units.format_range(chunk[0], chunk[1]) for chunk in low) or "none"
-        return [Conflict(base, size, base, end, "not in a chunk below 1 MiB that the host leaves free (known: {0})".format(known))]
+        return [Conflict(base, size, base, end, "low", "not in a chunk below 1 MiB that the host leaves free (known: {0})".format(known))]
     return []
 
 
