@@ -81,7 +81,7 @@ class LayoutError:
         }
 
 
-class LayoutErrors(ValueError):  # noqa: N818 - a list of errors, not one
+class LayoutErrors(ValueError):
     """Everything that is wrong with one layout."""
 
     def __init__(self, errors: list[LayoutError]) -> None:
@@ -186,7 +186,8 @@ def _suggestion(key: str, path: Path, model: type[BaseModel]) -> str:
         return f"did you mean {near[0]!r}?"
     elsewhere = [place for place in _places(model, ()) if place[-1] == key]
     if elsewhere:
-        return f"it belongs under {' or '.join(dotted(place[:-1]) or 'the top' for place in elsewhere[:3])}; the keys here are {', '.join(here)}"
+        places = " or ".join(dotted(place[:-1]) or "the top" for place in elsewhere[:3])
+        return f"it belongs under {places}; the keys here are {', '.join(here)}"
     return f"the keys here are {', '.join(here)}"
 
 

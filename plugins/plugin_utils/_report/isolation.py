@@ -61,7 +61,7 @@ def summary(layout: dict[str, t.Any], facts: dict[str, t.Any] | None = None, asc
     found = ways(layout, facts)
     bullet = "*" if ascii_only else "•"
     lines = textwrap.wrap(
-        f"Nothing below these kernels ({_listed(found[0].kernels)}) keeps them apart: they share one machine without a hypervisor.",
+        f"Nothing below these kernels ({_listed(found[0].kernels)}) keeps them apart: they share one machine without a hypervisor between them.",
         grid.WIDTH,
     )
     for way in found:

@@ -184,11 +184,13 @@ def _state(kernel: str, layout: dict[str, t.Any], states: dict[str, str]) -> str
 
 
 def _evidence(evidence: t.Any) -> str:
-    if isinstance(evidence, dict):
-        return ", ".join(f"{key}: {value}" for key, value in evidence.items())
-    if isinstance(evidence, (list, tuple)):
-        return ", ".join(str(one) for one in evidence)
-    return str(evidence) if evidence else ""
+    """{"state": "observed", "image": "remembered"} as: observed: state; remembered: image."""
+    if not isinstance(evidence, dict):
+        return str(evidence or "")
+    kinds: dict[str, list[str]] = {}
+    for what, kind in evidence.items():
+        kinds.setdefault(str(kind), []).append(what)
+    return "; ".join(f"{kind}: {', '.join(sorted(whats))}" for kind, whats in sorted(kinds.items()))
 
 
 def _host_memory(facts: dict[str, t.Any] | None, others: list[tuple[int, int]]) -> list[tuple[int, int]]:

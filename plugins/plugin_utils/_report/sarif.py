@@ -14,7 +14,7 @@ LANGUAGE = "layout-language"
 _LEVELS = {"error": "error", "warning": "warning", "info": "note"}
 
 
-def sarif(errors: list[dict[str, t.Any]], findings: list[dict[str, t.Any]], rules: list[dict[str, t.Any]] | None = None) -> dict[str, t.Any]:
+def sarif(errors: list[Plain], findings: list[Plain], rules: list[Plain] | None = None) -> Plain:
     """A SARIF log with one run.
 
     errors: LayoutError.to_dict() each; findings: located findings as plain data, of which those that failed are reported;
@@ -43,12 +43,12 @@ def sarif(errors: list[dict[str, t.Any]], findings: list[dict[str, t.Any]], rule
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]}
 
 
-def _result(rule: str, level: str, told: dict[str, t.Any]) -> dict[str, t.Any]:
+def _result(rule: str, level: str, told: Plain) -> Plain:
     text = told["message"] + (f" ({told['hint']})" if told.get("hint") else "")
     path = ".".join(str(part) for part in told.get("path") or ())
-    result: dict[str, t.Any] = {"ruleId": rule, "level": level, "message": {"text": f"{path}: {text}" if path else text}}
+    result: Plain = {"ruleId": rule, "level": level, "message": {"text": f"{path}: {text}" if path else text}}
     if told.get("file"):
-        place: dict[str, t.Any] = {"artifactLocation": {"uri": told["file"]}}
+        place: Plain = {"artifactLocation": {"uri": told["file"]}}
         place["region"] = {"startLine": told["line"], "startColumn": told["column"]}
         result["locations"] = [{"physicalLocation": place}]
     return result

@@ -1,0 +1,296 @@
+# Copyright (c) 2026 multikernel.core contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""mkl: read, judge, plan and draw layouts on this machine, without touching another.
+
+Exit codes: 0 all is well; 1 the layout is invalid, breaks a rule or cannot be planned; 2 the command was used wrongly or a
+file cannot be read. Everything is printed to standard output, usage errors to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import sys
+import typing as t
+
+from ._model.errors import LayoutErrors
+from ._pydantic import MissingLibraryError
+
+OK, INVALID, USAGE = 0, 1, 2
+
+_EPILOG = """\
+exit codes:
+  0  all is well
+  1  the layout is invalid, breaks a rule, or cannot be planned
+  2  wrong usage, or a file that cannot be read
+
+examples:
+  mkl validate examples/layouts/minimal.yml
+  mkl facts --image /boot/vmlinuz > here.json
+  mkl validate layout.yml --facts here.json --format sarif > findings.sarif
+  mkl plan layout.yml --facts here.json
+  mkl validate group_vars/all.yml --key multikernel_layout
+"""
+
+
+class UsageError(Exception):
+    """A file given on the command line cannot be used; the text is a sentence."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns its exit code. arguments: as on the command line, sys.argv when None."""
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except (UsageError, MissingLibraryError) as error:
+        print(f"mkl: {error}", file=sys.stderr)
+        return USAGE
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        sys.stderr.close()
+        return OK
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of mkl."""
+    top = argparse.ArgumentParser(
+        prog="mkl",
+        description="Layouts of several Linux kernels side by side on one machine: check, plan and draw them, offline.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    command = _command(commands, "validate", validate, "say everything that is wrong with a layout, with file, line and column")
+    _layout(command, facts="judge it for this machine, too (a bundle from mkl facts; repeat for several machines)", several=True)
+    command.add_argument("--format", choices=("text", "json", "sarif"), default="text", help="how to report (default: text)")
+
+    command = _command(commands, "plan", plan, "show the steps that would make the layout true on a machine")
+    _layout(command, facts="the machine (a bundle from mkl facts)", required=True)
+    command.add_argument("--state", metavar="S", help="what runs there now (from layout_info; default: nothing runs)")
+    command.add_argument("--format", choices=("text", "json"), default="text", help="how to report (default: text)")
+
+    command = _command(commands, "render", render, "draw who owns which CPUs and memory, and say what is not isolated")
+    _layout(command, facts="the machine (a bundle from mkl facts); places are chosen for it")
+    command.add_argument("--ascii", action="store_true", help="draw in plain ASCII")
+
+    _command(commands, "schema", schema, "print the JSON Schema of the layout language (2020-12)")
+
+    command = _command(commands, "explain", explain, "say what a rule wants, why, and where that comes from")
+    command.add_argument("rule", metavar="RULE", nargs="?", help="id of the rule (default: list all rules)")
+
+    command = _command(commands, "facts", facts, "collect the facts bundle of this machine as JSON (reads only)")
+    command.add_argument("--image", metavar="PATH", action="append", default=[], help="look into this kernel or initrd, too (repeat)")
+    command.add_argument("--root", metavar="FOLDER", default="/", help="read below this folder instead of /")
+    return top
+
+
+def validate(options: argparse.Namespace) -> int:
+    """mkl validate: errors and findings in one of three formats."""
+    from ._check import Verdict, examine
+
+    verdicts: list[tuple[str | None, Verdict]] = []
+    subject, unreadable = _subject(options)
+    if subject is None:
+        verdicts.append((None, Verdict(errors=unreadable)))
+    else:
+        for path in options.facts or [None]:
+            verdicts.append((path, examine(subject, _facts(path))))
+            if verdicts[-1][1].errors:
+                break  # these do not depend on the machine
+    errors = [error.to_dict() for error in verdicts[0][1].errors]
+    findings = [{**finding, "facts": path} if path else finding for path, verdict in verdicts for finding in verdict.findings]
+    good = all(verdict.good for _path, verdict in verdicts)
+    if options.format == "json":
+        _print_json({"valid": good, "digest": verdicts[0][1].digest, "errors": errors, "findings": findings})
+    elif options.format == "sarif":
+        from ._report.sarif import sarif
+
+        _print_json(sarif(errors, findings, _rules()))
+    else:
+        _tell(options.file, verdicts)
+    return OK if good else INVALID
+
+
+def plan(options: argparse.Namespace) -> int:
+    """mkl plan: the steps in order, each with what takes it back."""
+    from ..module_utils._plan.place import PlacementError, place
+    from ._check import finding_line, located
+    from ._offline import fresh_state, read_state, steps
+
+    subject, canonical, digest = _valid(options)
+    if canonical is None:
+        return INVALID
+    bundle = _facts(options.facts) or {}
+    try:
+        state = read_state(options.state) if options.state else fresh_state(bundle)
+    except LayoutErrors as error:
+        raise UsageError(str(error)) from None
+    try:
+        placed = place(canonical, bundle, state)
+        wanted = steps(placed, bundle, state, digest)
+    except PlacementError as error:
+        for finding in error.findings:
+            print(finding_line(located(finding.to_dict(), subject.locator)))
+        return INVALID
+    if options.format == "json":
+        _print_json({"digest": digest, "placed": placed, "plan": [step.to_dict() for step in wanted]})
+        return OK
+    for number, step in enumerate(wanted, 1):
+        print(f"{number:3}. {step.say}")
+        for inverse in step.undo:
+            print(f"       undo: {inverse.say}")
+    print(f"{len(wanted)} steps" if wanted else "nothing to do")
+    return OK
+
+
+def render(options: argparse.Namespace) -> int:
+    """mkl render: the machine as a picture, and the isolation summary."""
+    from ..module_utils._plan.place import PlacementError, place
+    from ._check import finding_line, located
+    from ._report import isolation, machine
+
+    subject, canonical, _digest = _valid(options)
+    if canonical is None:
+        return INVALID
+    bundle = _facts(options.facts)
+    try:
+        shown = place(canonical, bundle, None) if bundle is not None else canonical
+    except PlacementError as error:
+        for finding in error.findings:
+            print(finding_line(located(finding.to_dict(), subject.locator)))
+        return INVALID
+    print(machine.draw(shown, bundle, None, options.ascii))
+    print()
+    print(isolation.summary(shown, bundle, options.ascii))
+    return OK
+
+
+def schema(options: argparse.Namespace) -> int:
+    """mkl schema: the published schema, byte for byte."""
+    from ._model.schema import schema_text
+
+    sys.stdout.write(schema_text())
+    return OK
+
+
+def explain(options: argparse.Namespace) -> int:
+    """mkl explain: one rule, or the list of all."""
+    rules = {rule["id"]: rule for rule in _rules()}
+    if options.rule is None:
+        width = max(len(name) for name in rules)
+        for name, rule in sorted(rules.items()):
+            print(f"{name:{width}}  {rule['severity']:7}  {rule['title']}")
+        return OK
+    if options.rule not in rules:
+        near = difflib.get_close_matches(options.rule, rules, 3)
+        raise UsageError(
+            f"there is no rule {options.rule!r}; " + (f"did you mean {' or '.join(near)}?" if near else "mkl explain lists all")
+        )
+    rule = rules[options.rule]
+    print(f"{rule['id']} ({rule['severity']})\n{rule['title']}\n\n{rule['why']}")
+    if rule.get("needs"):
+        print(f"\nNeeds: {', '.join(rule['needs'])}")
+    if rule.get("source"):
+        print(f"\nSource: {rule['source']}")
+    return OK
+
+
+def facts(options: argparse.Namespace) -> int:
+    """mkl facts: this machine as a bundle, to be judged and planned for elsewhere."""
+    from ..module_utils._host.facts import collect
+
+    _print_json(collect(options.root, options.image))
+    return OK
+
+
+def _command(commands: t.Any, name: str, run: t.Callable[[argparse.Namespace], int], summary: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=summary[:1].upper() + summary[1:] + ".")
+    command.set_defaults(run=run)
+    return command
+
+
+def _layout(command: argparse.ArgumentParser, facts: str, required: bool = False, several: bool = False) -> None:
+    command.add_argument("file", metavar="FILE", help="layout file, YAML or JSON")
+    command.add_argument("--key", metavar="KEY", help="dotted key of the layout in FILE, when it is not the whole file")
+    command.add_argument("--facts", metavar="F", help=facts, required=required, **({"action": "append"} if several else {}))
+
+
+def _subject(options: argparse.Namespace) -> tuple[t.Any, list[t.Any]]:
+    """The layout of FILE, or what keeps it from being read as YAML. Raises UsageError when there is no such file."""
+    from ._check import Subject
+
+    try:
+        return Subject.of_file(options.file, options.key), []
+    except LayoutErrors as error:
+        if any(one.position is None for one in error):
+            raise UsageError(str(error)) from None
+        return None, error.errors
+
+
+def _valid(options: argparse.Namespace) -> tuple[t.Any, dict[str, t.Any] | None, str | None]:
+    """Subject, canonical layout and digest; when there are errors, they are printed and the layout is None."""
+    from ..module_utils._layout.canonical import digest
+    from ._model.layout import load_layout
+
+    subject, errors = _subject(options)
+    if subject is not None:
+        try:
+            canonical = load_layout(subject.raw, subject.locator)
+        except LayoutErrors as error:
+            errors = error.errors
+        else:
+            return subject, canonical, digest(canonical)
+    for one in errors:
+        print(one)
+    return subject, None, None
+
+
+def _facts(path: str | None) -> dict[str, t.Any] | None:
+    from ._check import read_facts
+
+    if path is None:
+        return None
+    try:
+        return read_facts(path)
+    except LayoutErrors as error:
+        raise UsageError(str(error)) from None
+
+
+def _rules() -> list[dict[str, t.Any]]:
+    """The rules that are known, as plain data."""
+    from ..module_utils._rules.engine import catalogue
+
+    return list(catalogue())
+
+
+def _tell(file: str, verdicts: list[tuple[str | None, t.Any]]) -> None:
+    """The text of mkl validate: what is wrong first, then one line of result for each machine."""
+    from ._check import finding_line
+
+    for path, verdict in verdicts:
+        for error in verdict.errors:
+            print(error)
+        for finding in verdict.findings:
+            if finding["verdict"] == "fail":
+                print((f"{path}: " if path and len(verdicts) > 1 else "") + finding_line(finding))
+        about = f"{file} for {path}" if path else file
+        if verdict.errors:
+            count = len(verdict.errors)
+            print(f"{about}: invalid, {count} error{'s' if count != 1 else ''}")
+            continue
+        counts = {word: sum(1 for one in verdict.findings if one["verdict"] == word) for word in ("pass", "fail", "unknown")}
+        result = "valid" if verdict.good else "breaks rules"
+        print(f"{about}: {result}; rules: {counts['pass']} passed, {counts['fail']} failed, {counts['unknown']} not known")
+        if path is None and counts["unknown"]:
+            print("give --facts to judge it for a machine")
+        print(f"digest {verdict.digest}")
+
+
+def _print_json(value: t.Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
