@@ -25,6 +25,7 @@ from . import elf, setup_header
 
 CACHE = "/var/lib/multikernel/vmlinux"
 CHUNK = 1 << 16
+LARGEST = 1 << 20
 
 _MAGICS = (
     (b"\x1f\x8b", "gzip"),
@@ -111,11 +112,16 @@ def unpack(body: memoryview, out: IO[bytes]) -> None:
 
 def _by_library(name: str, body: memoryview, out: IO[bytes]) -> None:
     worker = _STDLIB[name]()
+    # without a limit one piece of a well packed kernel becomes tens of MiB; zlib's interface is another, its ratio smaller
+    limit = () if name == "gzip" else (LARGEST,)
     try:
         for begin in range(0, len(body), CHUNK):
-            if worker.eof:
-                return
-            out.write(worker.decompress(body[begin : begin + CHUNK]))
+            piece: Union[bytes, memoryview] = body[begin : begin + CHUNK]
+            while not worker.eof:
+                out.write(worker.decompress(piece, *limit))
+                if name == "gzip" or worker.needs_input:
+                    break
+                piece = b""
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise PayloadError("the kernel's %s payload is damaged: %s" % (name, error)) from error
 
