@@ -9,8 +9,8 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.multikernel.core.plugins.plugin_utils._arguments import canonical_argument
-from ansible_collections.multikernel.core.plugins.plugin_utils._check import finding_line, located
+from ansible_collections.multikernel.core.plugins.plugin_utils._arguments import canonical_argument, origin_of
+from ansible_collections.multikernel.core.plugins.plugin_utils._check import failures, finding_line, located
 from ansible_collections.multikernel.core.plugins.plugin_utils._report.result import add_pictures
 
 
@@ -32,14 +32,8 @@ class ActionModule(ActionBase):
         result: dict[str, t.Any] = self._execute_module(module_name="multikernel.core.layout", module_args=arguments, task_vars=task_vars)
         if subject is not None and result.get("findings"):
             result["findings"] = [located(finding, subject.locator) for finding in result["findings"]]
-            failures = [
-                one for one in result["findings"] if one["verdict"] == "fail" and one["severity"] == "error" and not one.get("waived")
-            ]
-            if result.get("failed") and failures:
-                lines = [finding_line(one) for one in failures]
-                raise AnsibleActionFail(
-                    "\n".join([str(result.get("msg", "The layout is refused.")), *lines]),
-                    obj=getattr(subject.locator, "item", lambda path: None)(tuple(failures[0]["path"])),
-                    result=add_pictures(result),
-                )
+            broken = failures(result["findings"])
+            if result.get("failed") and broken:
+                message = "\n".join([str(result.get("msg", "The layout is refused.")), *map(finding_line, broken)])
+                raise AnsibleActionFail(message, obj=origin_of(subject, broken[0]["path"]), result=add_pictures(result))
         return add_pictures(result)

@@ -9,8 +9,8 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.multikernel.core.plugins.plugin_utils._arguments import file_argument, read_subjects, refused
-from ansible_collections.multikernel.core.plugins.plugin_utils._check import Verdict, examine, finding_line, read_facts
+from ansible_collections.multikernel.core.plugins.plugin_utils._arguments import file_argument, origin_of, read_subjects, refused
+from ansible_collections.multikernel.core.plugins.plugin_utils._check import Verdict, examine, failures, finding_line, read_facts
 from ansible_collections.multikernel.core.plugins.plugin_utils._model.errors import LayoutErrors
 
 
@@ -35,8 +35,8 @@ class ActionModule(ActionBase):
         )
         try:
             bundles = [(path, read_facts(file_argument(self, path))) for path in arguments["facts"]]
-        except LayoutErrors as errors:
-            raise AnsibleActionFail(str(errors)) from None
+        except LayoutErrors as refusal:
+            raise AnsibleActionFail(str(refusal)) from None
         subjects = read_subjects(self, self._task.args)
         verdicts = [examine(subject, None) for subject in subjects]
         for subject, verdict in zip(subjects, verdicts, strict=True):
@@ -48,21 +48,19 @@ class ActionModule(ActionBase):
                 "layout and file are both given, but they say different things; give one of them, or make them the same"
             )
         findings = self._findings(subjects[0], verdicts[0], bundles)
-        failures = [one for one in findings if one["severity"] == "error" and one["verdict"] == "fail" and not one.get("waived")]
+        broken = failures(findings)
         result = {
             "changed": False,
-            "valid": not errors and not failures,
+            "valid": not errors and not broken,
             "canonical": verdicts[0].canonical,
             "digest": verdicts[0].digest,
             "errors": errors,
             "findings": findings,
         }
-        if failures and arguments["fail"]:
-            item = getattr(subjects[0].locator, "item", lambda path: None)(tuple(failures[0]["path"]))
-            lines = "\n".join(finding_line(one) for one in failures)
-            raise AnsibleActionFail(
-                f"The layout breaks {len(failures)} rule{'s' if len(failures) > 1 else ''}:\n{lines}", obj=item, result=result
-            )
+        if broken and arguments["fail"]:
+            lead = "The layout breaks a rule:" if len(broken) == 1 else f"The layout breaks {len(broken)} rules:"
+            message = "\n".join([lead, *map(finding_line, broken)])
+            raise AnsibleActionFail(message, obj=origin_of(subjects[0], broken[0]["path"]), result=result)
         return result
 
     @staticmethod

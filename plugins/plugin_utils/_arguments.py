@@ -12,6 +12,7 @@ from ansible.errors import AnsibleActionFail
 from ._check import Subject
 from ._model.errors import LayoutError, LayoutErrors
 from ._model.layout import load_layout
+from ._model.tagged import TaggedData
 from ._pydantic import MissingLibraryError
 
 
@@ -63,7 +64,12 @@ def file_argument(action: t.Any, path: str) -> str:
 
 def refused(subject: Subject | None, errors: list[LayoutError]) -> AnsibleActionFail:
     """The failure of a task whose layout is wrong: every error in the message, the first one with its lines of text."""
-    item = subject.locator.item(errors[0].path, errors[0].at_key) if subject is not None and hasattr(subject.locator, "item") else None
+    item = origin_of(subject, errors[0].path, errors[0].at_key)
     lead = "The layout has an error:" if len(errors) == 1 else f"The layout has {len(errors)} errors:"
     message = "\n".join([lead, *(str(error) for error in errors)])
     return AnsibleActionFail(message, obj=item, result={"errors": [error.to_dict() for error in errors]})
+
+
+def origin_of(subject: Subject | None, path: t.Iterable[t.Any], key: bool = False) -> t.Any:
+    """What AnsibleError(obj=...) needs to show where a part of a layout was written; None for a layout out of a file."""
+    return subject.locator.item(tuple(path), key) if subject is not None and isinstance(subject.locator, TaggedData) else None

@@ -58,8 +58,8 @@ class Verdict:
 
     @property
     def failures(self) -> list[dict[str, t.Any]]:
-        """The findings that stop an apply: errors that failed and were not waived."""
-        return [one for one in self.findings if one["severity"] == "error" and one["verdict"] == "fail" and not one.get("waived")]
+        """The findings that make the layout bad; see failures()."""
+        return failures(self.findings)
 
     @property
     def good(self) -> bool:
@@ -77,6 +77,11 @@ def examine(subject: Subject, facts: dict[str, t.Any] | None = None) -> Verdict:
     findings, verdict.placed = judged(canonical, facts)
     verdict.findings = [located(finding, subject.locator) for finding in findings]
     return verdict
+
+
+def failures(findings: t.Iterable[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """The findings that make a layout bad: errors that failed. (A waived one is no error any more.)"""
+    return [one for one in findings if one["severity"] == "error" and one["verdict"] == "fail"]
 
 
 def judged(canonical: dict[str, t.Any], facts: dict[str, t.Any] | None) -> tuple[list[dict[str, t.Any]], dict[str, t.Any] | None]:

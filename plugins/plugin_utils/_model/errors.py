@@ -165,9 +165,12 @@ def _sentence(detail: t.Any, raw: t.Any, model: type[BaseModel]) -> LayoutError:
 
 
 def _present(raw: t.Any, path: Path) -> bool:
+    at = raw
     for part in path:
-        if (isinstance(raw, dict) and part in raw) or (isinstance(raw, (list, tuple)) and isinstance(part, int) and part < len(raw)):
-            raw = raw[part]
+        if isinstance(at, dict) and part in at:
+            at = at[part]
+        elif isinstance(part, int) and isinstance(at, (list, tuple)) and part < len(at):
+            at = at[part]
         else:
             return False
     return True

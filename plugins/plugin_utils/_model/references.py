@@ -22,7 +22,9 @@ def references(raw: dict[str, t.Any], known: t.Iterable[Path] = ()) -> list[Layo
 
 
 def _images(raw: dict[str, t.Any]) -> t.Iterator[LayoutError]:
-    declared = list(_mapping(raw.get("images")))
+    if not isinstance(raw.get("images"), dict):
+        return  # that itself is an error; every image being unknown is only its consequence
+    declared = list(raw["images"])
     for name, instance in _mapping(raw.get("instances")).items():
         image = _mapping(instance).get("image")
         if isinstance(image, str) and image not in declared:
@@ -32,7 +34,9 @@ def _images(raw: dict[str, t.Any]) -> t.Iterator[LayoutError]:
 
 
 def _ends(raw: dict[str, t.Any]) -> t.Iterator[LayoutError]:
-    kernels = ["host", *_mapping(raw.get("instances"))]
+    if not isinstance(raw.get("instances"), dict):
+        return
+    kernels = _kernels(raw)
     for name, channel in _mapping(raw.get("channels")).items():
         ends = _mapping(channel).get("between")
         if not isinstance(ends, (list, tuple)):
@@ -61,11 +65,16 @@ def _health(raw: dict[str, t.Any]) -> t.Iterator[LayoutError]:
             yield LayoutError(path, f"channel {str(channel)!r} is not declared", _among(channel, list(channels), "declared channels"))
             continue
         ends = _mapping(channels[channel]).get("between")
-        if isinstance(ends, (list, tuple)) and name not in ends:
+        sound = isinstance(ends, (list, tuple)) and len(ends) == 2 and all(end in _kernels(raw) for end in ends)
+        if sound and name not in ends:
             between = " and ".join(str(end) for end in ends)
             yield LayoutError(
                 path, f"channel {str(channel)!r} joins {between}, not {name}", "name a channel that this instance is an end of"
             )
+
+
+def _kernels(raw: dict[str, t.Any]) -> list[str]:
+    return ["host", *(str(name) for name in _mapping(raw.get("instances")) if name != "host")]
 
 
 def _mapping(value: t.Any) -> dict[str, t.Any]:

@@ -60,10 +60,8 @@ def summary(layout: dict[str, t.Any], facts: dict[str, t.Any] | None = None, asc
     """The ways as text for a terminal, at most 100 columns: what is not isolated between these kernels."""
     found = ways(layout, facts)
     bullet = "*" if ascii_only else "•"
-    lines = textwrap.wrap(
-        f"Nothing below these kernels ({_listed(found[0].kernels)}) keeps them apart: they share one machine without a hypervisor between them.",
-        grid.WIDTH,
-    )
+    lead = f"Nothing below these kernels ({_listed(found[0].kernels)}) keeps them apart: "
+    lines = textwrap.wrap(lead + "they share one machine without a hypervisor between them.", grid.WIDTH)
     for way in found:
         mark = f"{bullet} {way.vector} ({way.barrier}): "
         lines += textwrap.wrap(mark + way.sentence + ".", grid.WIDTH, subsequent_indent="  ")

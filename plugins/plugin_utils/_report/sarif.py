@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+Plain = dict[str, t.Any]
+
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 #: The id under which structural errors (unknown keys, wrong units, names that lead nowhere) are reported.
 LANGUAGE = "layout-language"
