@@ -14,6 +14,9 @@ import json
 import typing as t
 
 from ..module_utils._layout.canonical import digest
+from ..module_utils._plan.place import PlacementError, place
+from ..module_utils._rules import engine
+from ..module_utils._rules.finding import Finding
 from ._model.errors import LayoutError, LayoutErrors, Locator, Position, dotted
 from ._model.layout import load_layout
 from ._model.locate import SourceFile
@@ -46,8 +49,9 @@ class Subject:
 class Verdict:
     """What came out: the canonical layout and its digest (None when there are errors), errors, findings.
 
-    findings: plain data, each with rule, severity, verdict, message, path, hint, and file, line, column (null when not known);
-    with facts given, placed is the layout with its places, or None where it has none on that machine.
+    findings: plain data, each with rule, severity, verdict, message, path, hint, waived, and file, line, column (null when not
+    known). With facts given, placed is the layout with its places, or None where it has none on that machine. rules: how many
+    rules "pass", "fail" and are "unknown".
     """
 
     errors: list[LayoutError] = dataclasses.field(default_factory=list)
@@ -55,6 +59,7 @@ class Verdict:
     digest: str | None = None
     findings: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
     placed: dict[str, t.Any] | None = None
+    rules: dict[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def failures(self) -> list[dict[str, t.Any]]:
@@ -75,7 +80,8 @@ def examine(subject: Subject, facts: dict[str, t.Any] | None = None) -> Verdict:
         return Verdict(errors=errors.errors)
     verdict = Verdict(canonical=canonical, digest=digest(canonical))
     findings, verdict.placed = judged(canonical, facts)
-    verdict.findings = [located(finding, subject.locator) for finding in findings]
+    verdict.findings = [located(finding.to_dict(), subject.locator) for finding in findings]
+    verdict.rules = engine.count(findings)
     return verdict
 
 
@@ -84,19 +90,15 @@ def failures(findings: t.Iterable[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
     return [one for one in findings if one["severity"] == "error" and one["verdict"] == "fail"]
 
 
-def judged(canonical: dict[str, t.Any], facts: dict[str, t.Any] | None) -> tuple[list[dict[str, t.Any]], dict[str, t.Any] | None]:
-    """The findings about a canonical layout as plain data, and the placed layout where there are facts and a place."""
-    from ..module_utils._plan.place import PlacementError, place
-    from ..module_utils._rules.engine import judge
-
+def judged(canonical: dict[str, t.Any], facts: dict[str, t.Any] | None) -> tuple[list[Finding], dict[str, t.Any] | None]:
+    """The findings about a canonical layout, and the placed layout where there are facts and a place."""
     placed, without_place = None, []
     if facts is not None:
         try:
             placed = place(canonical, facts, None)
         except PlacementError as error:
-            without_place = [finding.to_dict() for finding in error.findings]
-    findings = [finding.to_dict() for finding in judge(canonical, facts, placed, canonical["waivers"])]
-    return findings + without_place, placed
+            without_place = error.findings
+    return [*engine.judge(canonical, facts, placed), *without_place], placed
 
 
 def located(finding: dict[str, t.Any], locator: Locator | None) -> dict[str, t.Any]:

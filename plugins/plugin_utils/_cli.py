@@ -260,9 +260,9 @@ def _facts(path: str | None) -> dict[str, t.Any] | None:
 
 def _rules() -> list[dict[str, t.Any]]:
     """The rules that are known, as plain data."""
-    from ..module_utils._rules.engine import catalogue
+    from ..module_utils._rules.engine import rules
 
-    return list(catalogue())
+    return rules()
 
 
 def _tell(file: str, verdicts: list[tuple[str | None, t.Any]]) -> None:
@@ -280,8 +280,8 @@ def _tell(file: str, verdicts: list[tuple[str | None, t.Any]]) -> None:
             count = len(verdict.errors)
             print(f"{about}: invalid, {count} error{'s' if count != 1 else ''}")
             continue
-        counts = {word: sum(1 for one in verdict.findings if one["verdict"] == word) for word in ("pass", "fail", "unknown")}
         result = "valid" if verdict.good else "breaks rules"
+        counts = verdict.rules
         print(f"{about}: {result}; rules: {counts['pass']} passed, {counts['fail']} failed, {counts['unknown']} not known")
         if path is None and counts["unknown"]:
             print("give --facts to judge it for a machine")

@@ -167,11 +167,11 @@ def _sentence(detail: t.Any, raw: t.Any, model: type[BaseModel]) -> LayoutError:
 def _present(raw: t.Any, path: Path) -> bool:
     at = raw
     for part in path:
-        if isinstance(at, dict) and part in at:
-            at = at[part]
-        elif isinstance(part, int) and isinstance(at, (list, tuple)) and part < len(at):
-            at = at[part]
-        else:
+        if not isinstance(at, (dict, list, tuple)):
+            return False
+        try:
+            at = at[part]  # type: ignore[index]
+        except (KeyError, IndexError, TypeError):
             return False
     return True
 

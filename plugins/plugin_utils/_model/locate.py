@@ -59,20 +59,19 @@ class SourceFile:
         return self._position(self._values[at]) if at in self._values else None
 
     def _read(self, text: str) -> t.Any:
-        loader = yaml.SafeLoader(text)
         try:
+            loader = yaml.SafeLoader(text)
             node = loader.get_single_node()
             return None if node is None else _Walk(self, loader).value(node, ())
+        except yaml.reader.ReaderError as error:
+            before = text[: error.position]
+            mark = yaml.Mark(self.name, error.position, before.count("\n"), error.position - before.rfind("\n") - 1, None, None)
+            self.refuse((), f"this is no YAML: it has the control character U+{ord(text[error.position]):04X} in it", mark)
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
             problem = " ".join(part for part in (error.context, error.problem) if part)
-            self.refuse((), f"this is no YAML: {problem}", mark)
-        except yaml.YAMLError as error:
-            self.refuse((), f"this is no YAML: {' '.join(str(error).split())}", None)
+            self.refuse((), f"this is no YAML: {problem}", error.problem_mark or error.context_mark)
         except RecursionError:
             self.refuse((), "this is nested too deeply", None)
-        finally:
-            loader.dispose()
         return None
 
     def _layout(self, data: t.Any) -> t.Any:

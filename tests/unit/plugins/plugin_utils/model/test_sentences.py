@@ -71,7 +71,11 @@ CASES: list[tuple[str, t.Any, str]] = [
     ),
     ("instances.rt.memory", 0, "instances.rt.memory: 0 is no size; it must be more than 0"),
     ("instances.rt.memory", True, "instances.rt.memory: expected a mapping, found true (its keys are size, base, node)"),
-    ("instances.rt.image", "tinny", "instances.rt.image: image 'tinny' is not declared (did you mean 'tiny'? declared images: debian, tiny)"),
+    (
+        "instances.rt.image",
+        "tinny",
+        "instances.rt.image: image 'tinny' is not declared (did you mean 'tiny'? declared images: debian, tiny)",
+    ),
     (
         "instances.rt.cpus",
         {},
@@ -92,7 +96,11 @@ CASES: list[tuple[str, t.Any, str]] = [
         "30 parsec",
         "instances.web.health.within: '30 parsec' is no duration; write a number with one of the units us, ms, s, m, min, h, d",
     ),
-    ("instances.web.health.channel", "bet", "instances.web.health.channel: channel 'bet' is not declared (did you mean 'beat'? declared channels: beat, feed)"),
+    (
+        "instances.web.health.channel",
+        "bet",
+        "instances.web.health.channel: channel 'bet' is not declared (did you mean 'beat'? declared channels: beat, feed)",
+    ),
     (
         "instances.rt.health",
         {"channel": "beat"},
@@ -103,7 +111,11 @@ CASES: list[tuple[str, t.Any, str]] = [
         {"image": "tiny", "cpus": "2", "memory": "16MiB"},
         "instances.host: 'host' cannot name an instance: in channels it means the host kernel (give the instance another name)",
     ),
-    ("channels.beat.between", ["host"], "channels.beat.between: a channel has two ends, found 1 (write two names, for example [host, web])"),
+    (
+        "channels.beat.between",
+        ["host"],
+        "channels.beat.between: a channel has two ends, found 1 (write two names, for example [host, web])",
+    ),
     ("channels.beat.between", ["web", "web"], "channels.beat.between: both ends are 'web' (a channel joins two different kernels)"),
     (
         "channels.feed.between",
