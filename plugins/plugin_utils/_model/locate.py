@@ -65,7 +65,7 @@ class SourceFile:
             return None if node is None else _Walk(self, loader).value(node, ())
         except yaml.reader.ReaderError as error:
             before = text[: error.position]
-            mark = yaml.Mark(self.name, error.position, before.count("\n"), error.position - before.rfind("\n") - 1, None, None)
+            mark = yaml.Mark(self.name, error.position, before.count("\n"), error.position - before.rfind("\n") - 1, None, 0)
             self.refuse((), f"this is no YAML: it has the control character U+{ord(text[error.position]):04X} in it", mark)
         except yaml.MarkedYAMLError as error:
             problem = " ".join(part for part in (error.context, error.problem) if part)

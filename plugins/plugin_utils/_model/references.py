@@ -65,8 +65,10 @@ def _health(raw: dict[str, t.Any]) -> t.Iterator[LayoutError]:
             yield LayoutError(path, f"channel {str(channel)!r} is not declared", _among(channel, list(channels), "declared channels"))
             continue
         ends = _mapping(channels[channel]).get("between")
-        sound = isinstance(ends, (list, tuple)) and len(ends) == 2 and all(end in _kernels(raw) for end in ends)
-        if sound and name not in ends:
+        # Ends that are themselves wrong are told already; that they do not name this instance is only the consequence.
+        if not isinstance(ends, (list, tuple)) or len(ends) != 2 or any(end not in _kernels(raw) for end in ends):
+            continue
+        if name not in ends:
             between = " and ".join(str(end) for end in ends)
             yield LayoutError(
                 path, f"channel {str(channel)!r} joins {between}, not {name}", "name a channel that this instance is an end of"

@@ -7,7 +7,6 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-
 from ansible_collections.multikernel.core.plugins.module_utils._layout import canonical
 from ansible_collections.multikernel.core.plugins.plugin_utils._model.layout import load_layout
 

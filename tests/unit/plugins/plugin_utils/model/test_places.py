@@ -9,7 +9,6 @@ import textwrap
 import typing as t
 
 import pytest
-
 from ansible_collections.multikernel.core.plugins.plugin_utils._model.errors import LayoutErrors
 from ansible_collections.multikernel.core.plugins.plugin_utils._model.layout import load_layout
 from ansible_collections.multikernel.core.plugins.plugin_utils._model.locate import SourceFile
