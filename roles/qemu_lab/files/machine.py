@@ -31,6 +31,7 @@ from accel import CPU
 from qmp import Qmp, QmpError
 
 SNAPSHOT = "booted"
+MOVES = 8
 
 
 class MachineError(Exception):
@@ -51,6 +52,7 @@ class Spec:
     root: str
     append: str
     extra: tuple[str, ...]
+    keep_free: str
 
     def key(self) -> str:
         """Key of the kept state. The files are content-addressed by name already, so their names and sizes stand for them."""
@@ -90,22 +92,30 @@ class Machine:
         self.folder.mkdir(parents=True, exist_ok=True)
         kept = cache / f"booted-{spec.key()}.qcow2" if cache else None
         begin = time.monotonic()
-        for attempt in range(1 + retries):
-            warm = kept is not None and kept.exists() and attempt == 0
+        tries, moved, warm = 0, 0, False
+        while True:
+            warm = kept is not None and kept.exists() and tries == 0
             port = self._launch(spec, kept if warm else None)
             self._ssh_files(port, keys)
-            if self._answers(port, deadline):
+            if not self._answers(port, deadline):
+                tries += 1
+                self.stop()
+                if tries > retries:
+                    tail = (self.folder / "com1.log").read_text(errors="replace")[-800:]
+                    raise MachineError(f"the machine did not answer on ssh within {deadline:.0f} s, {tries} tries; its console ends with:\n{tail}")
+            elif not warm and self._kernel_lies_in(spec.keep_free):
+                moved += 1
+                self.stop()
+                if moved > MOVES:
+                    raise MachineError(f"the kernel put itself into {spec.keep_free} in {moved} boots; add nokaslr to its command line")
+            else:
                 break
-            self.stop()
-        else:
-            tail = (self.folder / "com1.log").read_text(errors="replace")[-800:]
-            raise MachineError(f"the machine did not answer on ssh within {deadline:.0f} s, {1 + retries} tries; its console ends with:\n{tail}")
         if kept is not None and not kept.exists():
             self._keep(kept)
         # the clock of a kept state stands where it was kept
         self._ssh(f"date -s @{int(time.time())}")
         made = {
-            "changed": True, "port": port, "accel": spec.accel, "warm": warm, "attempts": attempt + 1, "folder": str(self.folder),
+            "changed": True, "port": port, "accel": spec.accel, "warm": warm, "boots": tries + moved + 1, "folder": str(self.folder),
             "seconds": round(time.monotonic() - begin, 1), "key": str(self.folder / "id_ed25519"), "spec": asdict(spec),
         }  # fmt: skip
         (self.folder / "machine.json").write_text(json.dumps(made, indent=1))
@@ -177,11 +187,25 @@ class Machine:
             time.sleep(0.2)
         return False
 
-    def _ssh(self, line: str) -> None:
+    def _kernel_lies_in(self, keep_free: str) -> bool:
+        """Whether KASLR put the kernel's own image into the memory that layouts will ask for: it can never be taken from there."""
+        if not keep_free:
+            return False
+        first, last = (int(word, 16) for word in keep_free.split("-"))
+        for line in self._ssh("cat /proc/iomem").splitlines():
+            words = line.strip().split(" : ")
+            if words[-1] in ("Kernel code", "Kernel rodata", "Kernel data", "Kernel bss"):
+                start, end = (int(word, 16) for word in words[0].split("-"))
+                if start <= last and first <= end:
+                    return True
+        return False
+
+    def _ssh(self, line: str) -> str:
         command = ["ssh", "-F", str(self.folder / "ssh_config"), "-o", "BatchMode=yes", "lab", line]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
         if done.returncode:
             raise MachineError(f"ssh to the machine failed at '{line}': {done.stderr.strip()}")
+        return done.stdout
 
     def _keep(self, kept: Path) -> None:
         """Store the booted state for the next start; python3 is run once before, so that its pages come along."""
