@@ -1,0 +1,58 @@
+# Copyright (c) 2026 multikernel.core contributors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Runs the steps of a plan: each is journaled before and after; the first that fails has all of them undone, last one first."""
+from __future__ import annotations
+
+import time
+from typing import Any, Dict, List, Sequence
+
+from .._dialect.base import DialectError, InstanceError
+from .._plan.steps import Step
+from .journal import Journal
+
+
+class StepFailed(Exception):
+    """A step failed and the plan was undone. undone: sentences; stuck: what could not be undone; console: an instance's last words."""
+
+    def __init__(self, sentence: str, instance: Any, results: List[Dict[str, Any]], undone: List[str], stuck: List[str], console: List[str]) -> None:
+        self.instance, self.results, self.undone, self.stuck, self.console = instance, results, undone, stuck, console
+        super().__init__(sentence)
+
+
+def execute(steps: Sequence[Step], dialect: Any, journal: Journal, results: List[Dict[str, Any]]) -> None:
+    """Perform steps in their order; results gets one {"do", "say", "seconds", "result"} each. Raises StepFailed."""
+    for number, step in enumerate(steps):
+        journal.write("step", {"number": number, "step": step.record()})
+        begin = time.monotonic()
+        try:
+            outcome = dialect.perform(step)
+        except (DialectError, OSError) as error:
+            journal.write("failed", {"number": number, "error": str(error)})
+            console = list(error.console) if isinstance(error, InstanceError) else []
+            undone, stuck = undo(steps[:number + 1], dialect, journal)
+            raise StepFailed(str(error), step.instance, results, undone, stuck, console) from error
+        journal.write("done", {"number": number, "result": outcome})
+        results.append({"do": step.do, "say": step.say, "seconds": round(time.monotonic() - begin, 3), "result": outcome})
+
+
+def undo(steps: Sequence[Step], dialect: Any, journal: Journal) -> Any:
+    """Take steps back, last one first, going on when one cannot be taken back. Returns (what was undone, what was not), sentences."""
+    undone: List[str] = []
+    stuck: List[str] = []
+    for step in reversed(steps):
+        # An instance that was to be stopped and still runs needs no start; starting it would overwrite it.
+        if step.do == "stop" and step.undo and dialect.alive(step.args["spec"]):
+            continue
+        for back in step.undo:
+            journal.write("undo", {"step": back.record()})
+            try:
+                outcome = dialect.perform(back)
+            except (DialectError, OSError) as error:
+                journal.write("stuck", {"error": str(error)})
+                stuck.append("%s: %s" % (back.say, error))
+                break
+            journal.write("undone", {"step": back.record(), "result": outcome})
+            if not outcome.get("already"):
+                undone.append(back.say)
+    return undone, stuck

@@ -1,0 +1,108 @@
+# Copyright (c) 2026 multikernel.core contributors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The journal: what is about to be done, and what was done, one checksummed and synced JSON line each.
+
+An apply writes `begin`, for each step `step` before and `done` (or `failed`) after it, for each step taken back `undo` and
+`undone`, and at last `end`. An apply without `end` was cut off; the next one finds here what to take back. A last line
+that was not written to its end is as if it had never been begun: the step that it would announce was not started.
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from typing import Any, Dict, List, Optional, Tuple
+
+from . import files
+
+PATH = "var/lib/multikernel/journal.jsonl"
+KEEP = 1 << 20   # bytes; a longer journal loses its finished applies
+
+Record = Dict[str, Any]
+
+
+class Journal:
+    """The journal below root. Every record is on the disk when `write` returns."""
+
+    def __init__(self, root: str) -> None:
+        self.path = os.path.join(root, PATH)
+        self.apply: Optional[str] = None
+        self._handle = -1
+
+    def begin(self, record: Record) -> str:
+        """Open an apply and return its id. Cuts off a torn last line of an earlier one, so that ours begins a line."""
+        os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+        self._trim()
+        self._handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self.apply = "%s-%d" % (time.strftime("%Y%m%dT%H%M%S"), os.getpid())
+        self.write("begin", record)
+        return self.apply
+
+    def resume(self, apply: str) -> None:
+        """Go on writing to an apply that was cut off."""
+        self._trim()
+        self._handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        self.apply = apply
+
+    def write(self, kind: str, record: Optional[Record] = None) -> None:
+        """Append one record and wait until it is on the disk."""
+        line = {"apply": self.apply, "kind": kind, "time": round(time.time(), 3)}
+        line.update(record or {})
+        text = json.dumps(line, sort_keys=True)
+        files.write_all(self._handle, ("%s %s\n" % (_sum(text), text)).encode())
+        os.fsync(self._handle)
+
+    def end(self, result: str) -> None:
+        """Close the apply: `applied`, `undone` or `recovered`."""
+        self.write("end", {"result": result})
+        os.close(self._handle)
+        self._handle, self.apply = -1, None
+
+    def interrupted(self) -> List[Record]:
+        """The records of the last apply when it has no `end`, else none."""
+        records = read(self.path)
+        if not records or records[-1]["kind"] == "end":
+            return []
+        return [record for record in records if record["apply"] == records[-1]["apply"]]
+
+    def _trim(self) -> None:
+        """Keep what can be read, and of a journal that grew long only an unfinished apply."""
+        try:
+            size = os.path.getsize(self.path)
+        except FileNotFoundError:
+            return
+        records, whole = _scan(self.path)
+        if whole > KEEP and records[-1]["kind"] == "end":
+            whole = 0
+        if whole != size:
+            with open(self.path, "rb+") as file:
+                file.truncate(whole)
+                os.fsync(file.fileno())
+
+
+def read(path: str) -> List[Record]:
+    """All records up to the first line that is torn or damaged; none without a file."""
+    return _scan(path)[0]
+
+
+def _scan(path: str) -> Tuple[List[Record], int]:
+    """The readable records, and the length of the file that they fill in bytes."""
+    records: List[Record] = []
+    whole = 0
+    try:
+        with open(path, "rb") as file:
+            for line in file:
+                checksum, _blank, text = line.decode("utf-8", "replace").rstrip("\n").partition(" ")
+                if not line.endswith(b"\n") or checksum != _sum(text):
+                    break
+                records.append(json.loads(text))
+                whole += len(line)
+    except FileNotFoundError:
+        pass
+    return records, whole
+
+
+def _sum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

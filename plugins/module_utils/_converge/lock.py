@@ -1,0 +1,77 @@
+# Copyright (c) 2026 multikernel.core contributors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""One apply at a time: an flock(2) on /run/multikernel/lock, which the kernel drops when its holder dies."""
+from __future__ import annotations
+
+import fcntl
+import getpass
+import json
+import os
+import time
+from typing import Any, Callable, Dict, Optional
+
+PATH = "run/multikernel/lock"
+POLL = 0.1
+
+
+class LockError(Exception):
+    """Somebody else holds the lock; the text says who, since when and for what."""
+
+
+class Lock:
+    """Context manager. timeout: seconds to wait for another holder; digest: what the holder is about to apply."""
+
+    def __init__(self, root: str, timeout: float, digest: Optional[str], clock: Callable[[], float] = time.monotonic,
+                 sleep: Callable[[float], None] = time.sleep) -> None:
+        self.path = os.path.join(root, PATH)
+        self.timeout, self.digest, self.clock, self.sleep = timeout, digest, clock, sleep
+        self._handle = -1
+
+    def __enter__(self) -> "Lock":
+        try:
+            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise LockError("the lock /%s cannot be opened: %s" % (PATH, error.strerror)) from error
+        begin = self.clock()
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if self.clock() - begin >= self.timeout:
+                    message = self._who(handle)
+                    os.close(handle)
+                    raise LockError(message) from error
+            self.sleep(POLL)
+        self._handle = handle
+        self._note({"pid": os.getpid(), "user": _user(), "since": time.strftime("%Y-%m-%d %H:%M:%S"), "digest": self.digest})
+        return self
+
+    def __exit__(self, *_error: Any) -> None:
+        os.ftruncate(self._handle, 0)
+        os.close(self._handle)
+        self._handle = -1
+
+    def _note(self, holder: Dict[str, Any]) -> None:
+        os.ftruncate(self._handle, 0)
+        os.pwrite(self._handle, json.dumps(holder).encode(), 0)
+
+    def _who(self, handle: int) -> str:
+        waited = "after waiting %g s" % self.timeout
+        try:
+            holder = json.loads(os.pread(handle, 4096, 0).decode())
+            what = "layout %s" % holder["digest"][:12] if holder["digest"] else "the removal of the layout"
+            return "another apply holds the lock %s: process %d of user %s, since %s, for %s" % (
+                waited, holder["pid"], holder["user"], holder["since"], what)
+        except (ValueError, KeyError, TypeError):
+            return "another apply holds the lock %s" % waited
+
+
+def _user() -> str:
+    """The one who became root, where sudo tells, else the user of the process."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

@@ -1,0 +1,66 @@
+# Copyright (c) 2026 multikernel.core contributors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""After a crash: takes back what an apply had begun when it was cut off, so that the host is as it was before that apply."""
+from __future__ import annotations
+
+import time
+from typing import Any, Dict, List, Sequence, Tuple
+
+from .._plan import steps as plan_steps
+from .._rules.finding import Finding
+from . import remember
+from .execute import undo
+from .journal import Journal, Record
+from .store import Store
+
+
+def recover(cut: Sequence[Record], journal: Journal, store: Store, dialect: Any, facts: Dict[str, Any], system: Any) -> Tuple[List[str], List[str]]:
+    """Undo the apply whose journal records are cut. Returns (what was undone, what could not be), sentences.
+
+    Every inverse looks before it acts, so that it does no harm to take back what was never done, or twice.
+    """
+    kept = store.state()
+    journal.resume(cut[0]["apply"])
+    if kept is not None and kept.get("apply") == cut[0]["apply"]:
+        store.repair()   # it was committed; only its last word is missing
+        journal.end("applied")
+        return [], []
+    if cut[0]["boot_id"] != facts["boot_id"]:
+        store.repair()   # the host was booted since: nothing of it is left
+        journal.end("recovered")
+        return [], []
+    begun = [plan_steps.from_record(record["step"]) for record in cut if record["kind"] == "step"]
+    facts["cpus"]["each"] = _known(cut[0]["topology"], facts["cpus"]["each"])
+    previous = remember.base(kept, facts)
+    dialect.observe(previous, facts)
+    for record in cut:
+        if record["kind"] in ("done", "undone") and (record["result"] or {}).get("nonce"):
+            dialect.nonces[_instance(record, cut)] = record["result"]["nonce"]
+    undone, stuck = undo(begun, dialect, journal)
+    store.commit(remember.undone(previous, begun, dialect, system), store.desired())
+    if stuck:
+        journal.write("stuck", {"error": "; ".join(stuck)})
+        return undone, stuck
+    journal.end("recovered")
+    return undone or ["an apply that had changed nothing yet"], []
+
+
+def warning(cut: Sequence[Record]) -> Finding:
+    """What check mode says of an apply that was cut off."""
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(cut[0]["time"]))
+    return Finding(rule="journal.interrupted", severity="warning", verdict="fail", path=(),
+                   message="an apply of %s was cut off; the next apply undoes it before anything else" % when,
+                   hint="run the same without check mode")
+
+
+def _instance(record: Record, cut: Sequence[Record]) -> str:
+    """The instance that a record of a finished load is about."""
+    if record["kind"] == "undone":
+        return str(record["step"]["instance"])
+    return str(next(one["step"]["instance"] for one in cut if one["kind"] == "step" and one["number"] == record["number"]))
+
+
+def _known(before: Dict[str, Any], now: Dict[str, Any]) -> Dict[str, Any]:
+    """The topology as it was before CPUs went offline, where it is not known now."""
+    return {number: one if one.get("apic_id") is not None else before.get(number, one) for number, one in now.items()}

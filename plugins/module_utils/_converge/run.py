@@ -1,0 +1,224 @@
+# Copyright (c) 2026 multikernel.core contributors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""One apply from beginning to end: lock, recover, observe, judge, place, plan, execute, verify, remember."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional, Sequence
+
+from .._dialect.choice import choose
+from .._dialect.system import System
+from .._layout import canonical
+from .._plan import plan as planner
+from .._plan import spec as specs
+from .._plan.place import PlacementError, place
+from .._plan.steps import Step
+from .._rules import engine
+from . import recover, remember, text, verify
+from .execute import StepFailed, execute, undo
+from .journal import Journal
+from .lock import Lock, LockError
+from .store import Store
+
+Result = Dict[str, Any]
+
+
+@dataclass
+class Options:
+    """How an apply is to go about it. Times in seconds; consent and restart are names of instances (see plan)."""
+
+    lock_timeout: float = 30.0
+    health_timeout: float = 60.0
+    consent: Sequence[str] = ()
+    restart: Sequence[str] = ()
+    console_logs: Dict[str, str] = field(default_factory=dict)
+
+
+class ApplyError(Exception):
+    """The layout was refused, or could not be made so; the text is a sentence, details what a module returns besides."""
+
+    def __init__(self, message: str, **details: Any) -> None:
+        self.message, self.details = message, details
+        super().__init__(message)
+
+
+def apply(layout: Optional[Dict[str, Any]], state: str = "present", check: bool = False, options: Optional[Options] = None,
+          root: str = "/", system: Optional[Any] = None) -> Result:
+    """Make the host below root have the canonical layout (state "present"), or take back what was made ("absent").
+
+    check: stop before anything is changed. Returns the result of the module `layout`. Raises ApplyError: nothing was changed,
+    or everything was undone, or details["stuck"] says what could not be undone.
+    """
+    wish = options or Options()
+    if state == "present":
+        _check_shape(layout)
+    digest = canonical.digest(layout) if state == "present" and layout is not None else None
+    machine = system if system is not None else System(root)
+    run = _Run(layout if state == "present" else None, digest, check, wish, machine)
+    if check:
+        return run.run()
+    try:
+        with Lock(machine.root, wish.lock_timeout, digest):
+            return run.run()
+    except LockError as error:
+        raise ApplyError(str(error)) from error
+
+
+class _Run:
+    def __init__(self, layout: Optional[Dict[str, Any]], digest: Optional[str], check: bool, options: Options, system: Any) -> None:
+        self.layout, self.digest, self.check, self.options, self.system = layout, digest, check, options, system
+        self.store, self.journal = Store(system.root), Journal(system.root)
+        self.findings: List[Any] = []
+        self.specs: Dict[str, Dict[str, Any]] = {}
+        self.recovered: List[str] = []
+
+    def run(self) -> Result:
+        self._facts()
+        self._recover()
+        self.state = self.dialect.observe(self.kept, self.facts)
+        steps = self._plan_absent() if self.layout is None else self._plan_present()
+        result = self._result(steps)
+        if self.check or not steps:
+            return result
+        return self._converge(steps, result)
+
+    # observe
+
+    def _facts(self) -> None:
+        self.kept = self.store.state()
+        self.facts = self.system.facts(_image_paths(self.layout), (self.kept or {}).get("topology"))
+        self.dialect = choose(self.facts, self.system, self.options.health_timeout, self.options.console_logs)
+
+    def _recover(self) -> None:
+        cut = self.journal.interrupted()
+        if not cut:
+            return
+        if self.check:
+            self.findings.append(recover.warning(cut))
+            return
+        self.recovered, stuck = recover.recover(cut, self.journal, self.store, self.dialect, self.facts, self.system)
+        if stuck:
+            raise ApplyError("an earlier apply was cut off and could not be undone: " + "; ".join(stuck), undone=self.recovered, stuck=stuck)
+        self._facts()
+
+    # judge, place, plan
+
+    def _plan_absent(self) -> List[Step]:
+        return planner.plan_absent(self.state, self.facts)
+
+    def _plan_present(self) -> List[Step]:
+        layout = self.layout or {}
+        self._judge(self.dialect.probe(self.facts) + engine.judge(layout, self.facts, None, layout["waivers"]), placed=False)
+        try:
+            self.placed = place(layout, self.facts, self.state)
+            self._judge(engine.judge(layout, self.facts, self.placed, layout["waivers"]), placed=True)
+            steps = planner.plan(self.placed, self.state, self.facts, str(self.digest), self.options.consent, self.options.restart)
+        except PlacementError as error:
+            raise self._refusal(error.findings) from error
+        wanted = sorted(name for name, one in self.placed["instances"].items() if one["state"] in ("running", "loaded"))
+        self.specs = {name: specs.of(name, self.placed, self.facts) for name in wanted}
+        return steps
+
+    def _judge(self, findings: List[Any], placed: bool) -> None:
+        """Findings of the placed layout replace those of the layout; before placement, what is not known yet does not refuse."""
+        blocking = [one for one in findings if one.blocks and (placed or one.verdict == "fail")]
+        if blocking:
+            raise self._refusal(blocking, findings)
+        if placed:
+            self.findings += [one for one in findings if one.verdict != "pass"]
+
+    def _refusal(self, blocking: Sequence[Any], findings: Optional[Sequence[Any]] = None) -> ApplyError:
+        told = list(findings if findings is not None else blocking)
+        sentences = [one.message + (" (%s)" % one.hint if one.hint else "") for one in blocking]
+        unique = list(dict.fromkeys(sentences))
+        return ApplyError("the layout is refused, nothing was changed: " + "; ".join(unique),
+                          findings=[one.to_dict() for one in told if one.verdict != "pass"], changed=bool(self.recovered))
+
+    # converge
+
+    def _converge(self, steps: List[Step], result: Result) -> Result:
+        previous = remember.base(self.kept, self.facts)
+        self.journal.begin({"digest": self.digest, "boot_id": self.facts["boot_id"], "topology": self.facts["cpus"]["each"]})
+        work = [step for step in steps if step.do != "save"]
+        try:
+            execute(work, self.dialect, self.journal, result["steps"])
+            after = remember.after(previous, steps, self.specs, self.placed if self.layout else None, self.dialect, self.journal.apply)
+            seen = self.dialect.observe(after, self.facts)
+            self._verify(work, after, seen, result)
+        except StepFailed as error:
+            self._give_up(error, previous, work)
+        after["digest"] = self.digest
+        self.store.commit(remember.with_words(after, seen), self.layout)
+        self.journal.end("applied")
+        result["steps"] += [{"do": step.do, "say": step.say, "seconds": 0.0, "result": {}} for step in steps if step.do == "save"]
+        self.state = dict(seen, digest=self.digest)
+        result.update(after=_summary(self.state), instances=self._instances(self.state), table=seen["table"])
+        return result
+
+    def _verify(self, work: List[Step], after: Dict[str, Any], seen: Dict[str, Any], result: Result) -> None:
+        if self.layout is None:
+            return
+        differences, result["unverifiable"] = verify.verify(self.system, self.placed, self.specs, seen)
+        if differences:
+            undone, stuck = undo(work, self.dialect, self.journal)
+            raise StepFailed("the host is not as it should be after the last step: " + "; ".join(differences), None,
+                             result["steps"], undone, stuck, [])
+
+    def _give_up(self, error: StepFailed, previous: Dict[str, Any], work: List[Step]) -> None:
+        left = remember.undone(previous, work, self.dialect, self.system)
+        self.store.commit(left, self.store.desired())
+        self.journal.end("undone" if not error.stuck else "stuck")
+        message = str(error) + "; " + ("undone: " + ", ".join(error.undone) if error.undone else "nothing had to be undone")
+        if error.stuck:
+            message += "; NOT undone: " + "; ".join(error.stuck)
+        if error.console:
+            message += "; its last words: " + " | ".join(error.console)
+        raise ApplyError(message, steps=error.results, undone=error.undone, stuck=error.stuck, console=error.console,
+                         instance=error.instance, findings=[one.to_dict() for one in self.findings], changed=bool(error.stuck)) from error
+
+    # result
+
+    def _result(self, steps: List[Step]) -> Result:
+        have = {name: one["spec"] for name, one in self.state["instances"].items()}
+        before = _summary(self.state)
+        after = {"digest": self.digest, "instances": {name: {
+            "state": self.placed["instances"][name]["state"], "cpus": one["cpus"], "memory": {"base": one["base"], "size": one["size"]},
+        } for name, one in self.specs.items()}} if steps else before
+        return {
+            "changed": bool(steps or self.recovered), "digest": self.digest, "plan": [step.to_dict() for step in steps], "steps": [],
+            "before": before, "after": after, "findings": [one.to_dict() for one in self.findings],
+            "diff": text.diff(self.store.desired(), self.layout, have, self.specs, steps), "instances": self._instances(self.state),
+            "table": self.state["table"], "unverifiable": [], "recovered": self.recovered, "facts": self.facts,
+            "placed": self.placed if self.layout is not None else None,
+        }
+
+    def _instances(self, state: Dict[str, Any]) -> List[Dict[str, Any]]:
+        return [{
+            "name": name, "state": one["state"], "cpus": one["spec"]["cpus"], "memory": {"base": one["spec"]["base"], "size": one["spec"]["size"]},
+            "image": one["spec"]["image"]["name"], "uname": one["uname"], "beats": one["beats"], "evidence": one["evidence"],
+        } for name, one in sorted(state["instances"].items())]
+
+
+def _check_shape(layout: Any) -> None:
+    try:
+        canonical.check_shape(layout)
+    except canonical.LayoutShapeError as error:
+        raise ApplyError("this is no canonical layout: %s (the action plugin of this module makes one of what people write)" % error) from error
+
+
+def _image_paths(layout: Optional[Dict[str, Any]]) -> List[str]:
+    paths = set()
+    for image in (layout or {"images": {}})["images"].values():
+        paths.update(one["path"] for one in (image["kernel"], image["initrd"]) if one)
+    return sorted(paths)
+
+
+def _summary(state: Dict[str, Any]) -> Dict[str, Any]:
+    return {
+        "digest": state["digest"], "cpus_online": state["cpus"]["online"], "made": state["made"],
+        "instances": {name: {
+            "state": one["state"], "cpus": one["spec"]["cpus"], "memory": {"base": one["spec"]["base"], "size": one["spec"]["size"]},
+            "uname": one["uname"],
+        } for name, one in sorted(state["instances"].items())},
+    }

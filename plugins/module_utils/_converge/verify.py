@@ -1,0 +1,59 @@
+# Copyright (c) 2026 multikernel.core contributors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Read back what an apply has made: what is seen is compared, what cannot be seen is named."""
+from __future__ import annotations
+
+from typing import Any, Dict, List, Tuple
+
+from .._dialect import observe
+from .._dialect.base import UNVERIFIABLE, State
+
+ATTEMPTS = 3   # a loaded host may let an instance miss one beat
+
+
+def verify(system: Any, placed: Dict[str, Any], specs: Dict[str, Dict[str, Any]], state: State) -> Tuple[List[str], List[str]]:
+    """(differences, what cannot be verified), sentences. state was observed after the last step; specs are the wanted instances."""
+    differences: List[str] = []
+    unverifiable: List[str] = []
+    for name, spec in sorted(specs.items()):
+        wanted = placed["instances"][name]["state"]
+        have = state["instances"].get(name)
+        for cpu in spec["cpus"]:
+            if cpu in state["cpus"]["online"]:
+                differences.append("CPU %d of %s is online in the host" % (cpu, name))
+        if have is None or (have["state"] != wanted and not (wanted == "running" and have["state"] == "silent")):
+            text = "" if have is None or not have["text"] else " (%s)" % have["text"]
+            differences.append("%s is to be %s and is %s%s" % (name, wanted, "not there" if have is None else have["state"], text))
+        elif wanted == "running":
+            _running(system, name, have, differences, unverifiable)
+    entries = {spec["entry"] for name, spec in specs.items() if placed["instances"][name]["state"] == "loaded"}
+    left = [row["entry"] for row in state["images"] if row["type"] == "multikernel" and row["entry"] not in entries]
+    if left and any(entry in {spec["entry"] for spec in specs.values()} for entry in left):
+        differences.append("the kernel's list still holds %s" % ", ".join("0x%x" % entry for entry in left))
+    return differences, unverifiable
+
+
+def _running(system: Any, name: str, have: Dict[str, Any], differences: List[str], unverifiable: List[str]) -> None:
+    base = have["spec"]["base"]
+    for _attempt in range(ATTEMPTS):
+        words, moved = observe.advances(system, base)
+        if words is None:
+            unverifiable.append("whether %s still runs: its mailbox cannot be read" % name)
+            return
+        if moved or words["state"] in observe.ENDED:
+            break
+    if words["nonce"] != have["nonce"]:
+        differences.append("the mailbox of %s does not carry the mark of its boot" % name)
+    elif words["state"] in observe.ENDED:
+        differences.append("%s %s" % (name, words["state"].replace("-", " ")))
+    elif not moved:
+        differences.append("the heartbeat of %s stands still at %d" % (name, words["beats"]))
+    cpus = have["spec"]["cpus"]
+    if words["nproc"] and words["nproc"] != len(cpus):
+        differences.append("%s reports %d CPUs and was given %d" % (name, words["nproc"], len(cpus)))
+    if have["evidence"]["cpus"] != observe.OBSERVED:
+        unverifiable.append("that %s owns CPU %s and nothing else: this kernel does not tell, the journal remembers"
+                            % (name, ", ".join(str(cpu) for cpu in cpus)))
+    if have["evidence"]["state"] == UNVERIFIABLE:
+        unverifiable.append("the state of %s" % name)

@@ -1,0 +1,64 @@
+# Copyright (c) 2026 multikernel.core contributors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""What every dialect offers, and the form of what it observes.
+
+The observed state is plain JSON; null means that this host cannot tell::
+
+    {"version": 1, "boot_id": str, "digest": sha256 of the layout that was applied last | null,
+     "table": text of the kernel's list of images, "images": [{"type", "entry", "segments"}],
+     "cpus": {"online": [int], "present": [int]},
+     "pool": [[base, size]] | null,                     # what the multikernel module may hand out
+     "select": bool, "kill": bool,                      # may an image be chosen by entry; may an instance be killed
+     "instances": {name: {"state": "running" | "silent" | "ended" | "loaded" | "unknown", "spec": what it was started with,
+                          "health", "nonce", "uname", "beats", "text", "evidence": {property: kind of evidence}}},
+     "channels": {name: {"address", "end", "attached": bool, "peer", "beats"}} | null,      # the host's ends
+     "made": {"cpus": [int], "blocks": [int], "pool": [[base, size]], "channels": {name: {"address", "size"}}},
+     "foreign": {"images": [entry], "instances": [{"entry", "cpus", "memory": [[base, size]]}]}}
+
+running: there, and seen to be; silent: was started and cannot be seen to live; ended: no longer there, or says so itself.
+"made" is what was taken from the host by us, as the journal remembers it, and what an absent layout gives back.
+"""
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional, Protocol, Sequence
+
+from .._plan.steps import Step
+from .._rules.finding import Finding
+
+OBSERVED = "observed"           # read back from the kernel or from the instance in this run
+REMEMBERED = "remembered"       # known from the journal; nothing contradicts it
+UNVERIFIABLE = "unverifiable"   # nothing on this host can confirm it
+
+State = Dict[str, Any]
+
+
+class DialectError(Exception):
+    """A step could not be done; the text is a sentence that says what, why and what would help."""
+
+
+class InstanceError(DialectError):
+    """An instance did not do what was expected of it; console holds its last words, newest last."""
+
+    def __init__(self, instance: str, sentence: str, console: Sequence[str] = ()) -> None:
+        self.instance = instance
+        self.console = list(console)
+        super().__init__(sentence)
+
+
+class Dialect(Protocol):
+    """How one kind of multikernel host is spoken to. Adding a dialect touches its own file and one line of `choose`."""
+
+    name: str
+
+    def probe(self, facts: Dict[str, Any]) -> List[Finding]:
+        """Why nothing can be started on this host; empty when everything is there."""
+
+    def observe(self, remembered: Optional[Dict[str, Any]], facts: Dict[str, Any]) -> State:
+        """The state of the host. remembered is what the store kept of the last apply; reads only."""
+
+    def alive(self, spec: Dict[str, Any]) -> bool:
+        """Whether the instance of this spec runs, and is the one that was booted last under its name."""
+
+    def perform(self, step: Step) -> Dict[str, Any]:
+        """Do one step and return what is worth remembering of it. Raises DialectError; doing a step twice does no harm."""

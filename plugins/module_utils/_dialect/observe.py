@@ -1,0 +1,119 @@
+# Copyright (c) 2026 multikernel.core contributors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""What an RFC host shows of itself, joined with what is remembered; every property carries its kind of evidence."""
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional, Tuple
+
+from .._boot import mailbox as mailboxes
+from .._layout import cpuset
+from . import table
+from .base import OBSERVED, REMEMBERED, UNVERIFIABLE, State
+from .system import System
+
+MKSTOCK = "sys/kernel/mkstock/"
+ENDED = ("panicked", "halted", "restart-requested", "powered-off")
+BEAT_WAIT = 1.5   # seconds in which a live instance must have beaten again
+POLL = 0.05
+
+Remembered = Dict[str, Any]
+
+
+def observe(system: System, remembered: Optional[Remembered], facts: Dict[str, Any]) -> State:
+    """The state of the host. What was remembered of an earlier boot of the host counts for nothing but the digest."""
+    text = system.read("proc/multikernel") or ""
+    rows = table.images(text)
+    running = table.instances(system.read(MKSTOCK + "instances"))
+    kept = remembered or {}
+    if kept.get("boot_id") != facts["boot_id"]:
+        kept = {"digest": kept.get("digest")}
+    known = kept.get("instances") or {}
+    here = _Here(system, rows, running, set(online(system)))
+    instances = {name: here.instance(one) for name, one in sorted(known.items())}
+    entries = {one["spec"]["entry"] for one in known.values()}
+    return {
+        "version": 1, "boot_id": facts["boot_id"], "digest": kept.get("digest"), "table": text, "images": rows,
+        "cpus": {"online": online(system), "present": present(system)},
+        "pool": table.pool(system.read(MKSTOCK + "pool")),
+        "select": system.exists(MKSTOCK + "select") and not facts["dialect"]["strict"], "kill": system.exists(MKSTOCK + "kill"),
+        "instances": instances, "channels": table.channels(system.read(MKSTOCK + "channels")),
+        "made": kept.get("made") or {"cpus": [], "blocks": [], "pool": [], "channels": {}},
+        "foreign": {
+            "images": [row["entry"] for row in rows if row["type"] == "multikernel" and row["entry"] not in entries],
+            "instances": [one for one in running or [] if one["entry"] not in entries],
+        },
+    }
+
+
+def online(system: System) -> List[int]:
+    """Logical CPUs that the host runs on."""
+    return cpuset.parse((system.read("sys/devices/system/cpu/online") or "").strip())
+
+
+def present(system: System) -> List[int]:
+    """Logical CPUs that the host has."""
+    return cpuset.parse((system.read("sys/devices/system/cpu/present") or "").strip())
+
+
+def mailbox(system: System, base: int) -> Optional[Dict[str, Any]]:
+    """The mailbox of the instance at base, None when the host cannot read it or there is none."""
+    page = system.physical(base, mailboxes.SIZE)
+    if page is None:
+        return None
+    words: Dict[str, Any] = mailboxes.parse(page)
+    return words if words["valid"] else None
+
+
+def advances(system: System, base: int, wait: float = BEAT_WAIT) -> Tuple[Optional[Dict[str, Any]], bool]:
+    """The mailbox at base, and whether its beats advance within wait seconds."""
+    first = mailbox(system, base)
+    if first is None:
+        return None, False
+    begin = system.monotonic()
+    while system.monotonic() - begin < wait:
+        system.sleep(POLL)
+        latest = mailbox(system, base)
+        if latest is None:
+            return first, False
+        if latest["nonce"] != first["nonce"] or latest["beats"] != first["beats"]:
+            return latest, latest["nonce"] == first["nonce"]
+    return first, False
+
+
+class _Here:
+    """The readings that the state of each remembered instance is judged by."""
+
+    def __init__(self, system: System, rows: List[Dict[str, Any]], running: Optional[List[Dict[str, Any]]], online_: Any) -> None:
+        self.system, self.rows, self.running, self.online = system, rows, running, online_
+
+    def instance(self, known: Dict[str, Any]) -> Dict[str, Any]:
+        spec = known["spec"]
+        line = next((one for one in self.running or [] if one["entry"] == spec["entry"]), None)
+        words = mailbox(self.system, spec["base"])
+        ours = words is not None and words["nonce"] == known.get("nonce")
+        owned = OBSERVED if line is not None else REMEMBERED
+        state, evidence = self._state(known, line, words if ours else None)
+        return {
+            "state": state, "spec": spec, "health": known.get("health"), "nonce": known.get("nonce"),
+            "uname": words["uname"] if ours and words else known.get("uname"), "beats": words["beats"] if ours and words else None,
+            "text": (words["text"] if ours and words else "") or (line or {}).get("text", ""),
+            "evidence": {"state": evidence, "cpus": owned, "memory": owned, "uname": OBSERVED if ours else REMEMBERED, "image": REMEMBERED},
+        }
+
+    def _state(self, known: Dict[str, Any], line: Optional[Dict[str, Any]], words: Optional[Dict[str, Any]]) -> Tuple[str, str]:
+        spec = known["spec"]
+        if known["state"] == "loaded":
+            listed = any(row["type"] == "multikernel" and row["entry"] == spec["entry"] for row in self.rows)
+            return ("loaded" if listed else "unknown"), OBSERVED
+        if words is not None and words["state"] in ENDED:
+            return "ended", OBSERVED
+        if line is not None:
+            if line["state"] != "running":
+                return "ended", OBSERVED
+            return ("running", OBSERVED) if words is not None else ("silent", REMEMBERED)
+        if self.running is not None or any(cpu in self.online for cpu in spec["cpus"]):
+            return "ended", OBSERVED
+        if words is not None and advances(self.system, spec["base"])[1]:
+            return "running", OBSERVED
+        return "silent", UNVERIFIABLE

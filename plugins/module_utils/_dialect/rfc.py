@@ -1,0 +1,301 @@
+# Copyright (c) 2026 multikernel.core contributors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The RFC dialect: /proc/multikernel, kexec_load(2) and reboot(2), and what mkstock adds to them.
+
+The kernel of the RFC checks nothing: it overwrites System RAM, restarts a CPU that runs an instance, and boots the first
+image of its list whatever was meant. So every check is made here, before the call; and what the kernel cannot tell is
+remembered, and said to be remembered.
+"""
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Optional
+
+from .._plan import spec as specs
+from .._plan.steps import Step
+from .._rules.finding import Finding
+from . import image, observe, table
+from .base import DialectError, InstanceError, State
+from .system import System
+
+TABLE = "proc/multikernel"
+MKSTOCK = "sys/kernel/mkstock/"
+POLL = 0.05            # seconds between two looks at a mailbox
+HEALTH_WITHIN = 60.0   # seconds until an instance must have reported when the layout gives no limit
+KILL_WITHIN = 5.0      # seconds until a killed instance must be gone from mkstock's list
+UNLOADS = 64           # one call drops ten images at most; more calls than this mean that the list does not shrink
+
+
+class Rfc:
+    """One host that speaks the RFC dialect. health_within: seconds, for instances whose layout says nothing."""
+
+    name = "rfc"
+
+    def __init__(self, system: System, health_within: float = HEALTH_WITHIN, console_logs: Optional[Dict[str, str]] = None) -> None:
+        self.system = system
+        self.health_within = health_within
+        self.console_logs = console_logs or {}
+        self.nonces: Dict[str, int] = {}
+        self.busy: Dict[str, Dict[str, Any]] = {}
+
+    def probe(self, facts: Dict[str, Any]) -> List[Finding]:
+        """Why nothing can be started here: no privilege, no multikernel, loading disabled, lockdown."""
+        kexec, findings = facts["kexec"], []
+        if not facts["privileged"]:
+            findings.append(_refusal("host.privilege", "this run has not the privilege to load kernels (CAP_SYS_BOOT and CAP_SYS_ADMIN)",
+                                     "run the task with become: true"))
+        if facts["dialect"]["name"] == "none":
+            findings.append(_refusal(
+                "host.multikernel", "the kernel of this host (%s) has no multikernel support: there is no /proc/multikernel"
+                % facts["kernel"]["release"], "boot a kernel that has it, or load mkstock with the role multikernel.core.stock_kernel"))
+        elif facts["dialect"]["name"] != self.name:
+            findings.append(_refusal("host.dialect", "this host speaks the multikernel dialect %s, which this version cannot use"
+                                     % facts["dialect"]["name"], "use a kernel that offers /proc/multikernel"))
+        if kexec["load_disabled"]:
+            findings.append(_refusal("host.kexec_disabled", "loading kernels is disabled on this host (kernel.kexec_load_disabled is 1)",
+                                     "reboot the host; the setting cannot be taken back while it runs"))
+        if facts["lockdown"] in ("integrity", "confidentiality"):
+            findings.append(_refusal("host.lockdown", "the host's kernel is locked down (%s), which forbids kexec_load" % facts["lockdown"],
+                                     "boot without lockdown= and, where secure boot switches it on, without secure boot"))
+        return findings
+
+    def observe(self, remembered: Optional[Dict[str, Any]], facts: Dict[str, Any]) -> State:
+        """The state of the host, as base.py describes it."""
+        state = observe.observe(self.system, remembered, facts)
+        alive = {name: one for name, one in state["instances"].items() if one["state"] in ("running", "silent")}
+        self.busy = {name: one["spec"] for name, one in alive.items()}
+        self.nonces = {name: one["nonce"] for name, one in alive.items() if one["nonce"] is not None}
+        return state
+
+    def alive(self, spec: Dict[str, Any]) -> bool:
+        """Whether the instance of this spec runs, and is the one that was booted last under its name."""
+        lines = table.instances(self.system.read(MKSTOCK + "instances"))
+        words = observe.mailbox(self.system, spec["base"])
+        if words is None or words["nonce"] != self.nonces.get(spec["name"]) or words["state"] in observe.ENDED:
+            return False
+        if lines is not None:
+            return any(one["entry"] == spec["entry"] and one["state"] == "running" for one in lines)
+        return spec["cpus"][0] not in observe.online(self.system) and observe.advances(self.system, spec["base"])[1]
+
+    def perform(self, step: Step) -> Dict[str, Any]:
+        """Do one step. Raises DialectError or InstanceError; doing a step twice does no harm."""
+        act: Callable[..., Dict[str, Any]] = {
+            "memory_offline": self._memory_offline, "memory_online": self._memory_online, "pool_add": self._pool_add,
+            "pool_remove": self._pool_remove, "cpu_offline": self._cpu_offline, "cpu_online": self._cpu_online, "load": self._load,
+            "unload": self._unload, "channel_attach": self._channel_attach, "channel_detach": self._channel_detach,
+            "boot": self._boot, "wait_health": self._wait_health, "stop": self._stop,
+        }[step.do]
+        return act(**step.args)
+
+    # memory
+
+    def _memory_offline(self, block: int) -> Dict[str, Any]:
+        return self._switch_block(block, "offline")
+
+    def _memory_online(self, block: int) -> Dict[str, Any]:
+        return self._switch_block(block, "online")
+
+    def _switch_block(self, block: int, wanted: str) -> Dict[str, Any]:
+        path = "sys/devices/system/memory/memory%d/state" % block
+        if (self.system.read(path) or "").strip() == wanted:
+            return {"already": True}
+        try:
+            self.system.write(path, wanted)
+        except DialectError as error:
+            help_ = "; the host has pages there that it cannot move: reserve the memory with memmap= instead" if wanted == "offline" else ""
+            raise DialectError("memory block %d does not go %s: %s%s" % (block, wanted, error, help_)) from error
+        return {}
+
+    def _pool_add(self, base: int, size: int) -> Dict[str, Any]:
+        return self._change_pool("add", base, size)
+
+    def _pool_remove(self, base: int, size: int) -> Dict[str, Any]:
+        return self._change_pool("remove", base, size)
+
+    def _change_pool(self, verb: str, base: int, size: int) -> Dict[str, Any]:
+        have = specs.ranges.sized(table.pool(self.system.read(MKSTOCK + "pool")))
+        mine = (base, base + size)
+        if verb == "add":
+            parts = specs.ranges.subtract([mine], have)
+        else:
+            parts = specs.ranges.subtract([mine], specs.ranges.subtract([mine], have))
+        for start, end in parts:
+            self.system.write(MKSTOCK + "pool", "%s 0x%x 0x%x" % (verb, start, end - start))
+        return {} if parts else {"already": True}
+
+    # CPUs
+
+    def _cpu_offline(self, cpu: int) -> Dict[str, Any]:
+        return self._switch_cpu(cpu, False)
+
+    def _cpu_online(self, cpu: int) -> Dict[str, Any]:
+        owner = next((name for name, one in sorted(self.busy.items()) if cpu in one["cpus"]), None)
+        if owner is not None:
+            raise DialectError("CPU %d cannot come online in the host while %s runs on it; stop %s first" % (cpu, owner, owner))
+        return self._switch_cpu(cpu, True)
+
+    def _switch_cpu(self, cpu: int, online: bool) -> Dict[str, Any]:
+        if (cpu in observe.online(self.system)) == online:
+            return {"already": True}
+        self.system.write("sys/devices/system/cpu/cpu%d/online" % cpu, "1" if online else "0")
+        if (cpu in observe.online(self.system)) != online:
+            raise DialectError("CPU %d did not go %s, although the kernel accepted it" % (cpu, "online" if online else "offline"))
+        return {}
+
+    # images
+
+    def _load(self, spec: Dict[str, Any]) -> Dict[str, Any]:
+        name = spec["name"]
+        if name in self.busy:
+            raise DialectError("%s runs; loading it again would overwrite its memory while it runs; stop it first" % name)
+        facts = self.system.facts()
+        nonce = self.system.nonce()
+        built = self.system.assemble(image.boot_spec(spec, facts, self.system.read(MKSTOCK + "info"), nonce))
+        image.prove(spec, built.segments, facts, self.busy)
+        self.system.load(built.entry, built.segments)
+        if built.entry not in self._entries():
+            raise DialectError("the kernel accepted the image of %s, but /proc/multikernel does not list its entry 0x%x" % (name, built.entry))
+        self.nonces[name] = nonce
+        return {"nonce": nonce, "entry": built.entry, "segments": len(built.segments)}
+
+    def _unload(self) -> Dict[str, Any]:
+        for _round in range(UNLOADS):
+            before = len(self._entries())
+            if not before:
+                return {}
+            self.system.unload()
+            if len(self._entries()) >= before:
+                break
+        raise DialectError("the kernel's list of multikernel images does not become empty: %d images stay" % len(self._entries()))
+
+    def _entries(self) -> List[int]:
+        return [row["entry"] for row in table.images(self.system.read(TABLE)) if row["type"] == "multikernel"]
+
+    # instances
+
+    def _boot(self, spec: Dict[str, Any]) -> Dict[str, Any]:
+        name, cpu = spec["name"], spec["cpus"][0]
+        self._prove_cpus(spec)
+        entries = self._entries()
+        selectable = self.system.exists(MKSTOCK + "select") and not self._strict()
+        if spec["entry"] not in entries:
+            raise DialectError("the image of %s (entry 0x%x) is not in the kernel's list; load it before every boot" % (name, spec["entry"]))
+        if not selectable and entries != [spec["entry"]]:
+            raise DialectError("the kernel boots the first image of its list, and the list holds %d images; only that of %s may be in it"
+                               % (len(entries), name))
+        if selectable:
+            memory = ",".join("0x%x+0x%x" % (start, end - start) for start, end in specs.memory_of(spec))
+            cpus = ",".join(str(one) for one in spec["cpus"])
+            self.system.write(MKSTOCK + "select", "entry=0x%x cpus=%s memory=%s" % (spec["entry"], cpus, memory))
+        self.busy[name] = spec
+        self.system.boot(cpu)
+        return {"cpu": cpu}
+
+    def _prove_cpus(self, spec: Dict[str, Any]) -> None:
+        """The RFC kernel crashes on an odd CPU number and restarts a busy one: neither may reach it."""
+        name = spec["name"]
+        present, online = observe.present(self.system), observe.online(self.system)
+        running = [one for one in table.instances(self.system.read(MKSTOCK + "instances")) or [] if one["state"] == "running"]
+        for cpu in spec["cpus"]:
+            if cpu not in present:
+                raise DialectError("%s cannot boot on CPU %d: this host has no such CPU" % (name, cpu))
+            if cpu in online:
+                raise DialectError("%s cannot boot on CPU %d: it is online in the host" % (name, cpu))
+            owner = next((other for other, one in sorted(self.busy.items()) if cpu in one["cpus"]), None)
+            if owner is not None or any(cpu in one["cpus"] for one in running):
+                raise DialectError("%s cannot boot on CPU %d: %s runs on it" % (name, cpu, owner or "another instance"))
+
+    def _strict(self) -> bool:
+        return "strict_rfc 1" in " ".join((self.system.read(MKSTOCK + "info") or "").split())
+
+    def _wait_health(self, spec: Dict[str, Any], within: Optional[float], channel: Optional[str]) -> Dict[str, Any]:
+        name = spec["name"]
+        limit = self.health_within if within is None else within
+        begin = self.system.monotonic()
+        while True:
+            mailbox = observe.mailbox(self.system, spec["base"])
+            ours = mailbox is not None and mailbox["nonce"] == self.nonces.get(name)
+            seconds = self.system.monotonic() - begin
+            if ours and mailbox["state"] == "running" and mailbox["beats"] and self._heard(channel):
+                return {"uname": mailbox["uname"], "beats": mailbox["beats"], "nproc": mailbox["nproc"], "seconds": round(seconds, 3)}
+            if ours and mailbox["state"] in observe.ENDED:
+                raise InstanceError(name, "%s %s before it reported" % (name, mailbox["state"].replace("-", " ")), self._last_words(name, mailbox))
+            if seconds >= limit:
+                raise InstanceError(name, self._silence(name, limit, mailbox, ours, channel), self._last_words(name, mailbox if ours else None))
+            self.system.sleep(POLL)
+
+    def _heard(self, channel: Optional[str]) -> bool:
+        attached = table.channels(self.system.read(MKSTOCK + "channels"))
+        if channel is None or attached is None:
+            return True
+        one = attached.get(channel)
+        return one is not None and one["beats"] > 0
+
+    @staticmethod
+    def _silence(name: str, limit: float, mailbox: Optional[Dict[str, Any]], ours: bool, channel: Optional[str]) -> str:
+        text = "%s did not report within %g s: " % (name, limit)
+        if mailbox is None:
+            return text + "its mailbox cannot be read on this host (neither /dev/mkstock nor /dev/mem shows it)"
+        if not ours:
+            return text + "its mailbox does not carry the mark of this boot, so its memory was overwritten"
+        if mailbox["state"] == "running" and channel is not None:
+            return text + "it runs, but no heartbeat came over channel %s" % channel
+        return text + "its mailbox says %r after %d beats" % (mailbox["state"], mailbox["beats"])
+
+    def _last_words(self, name: str, mailbox: Optional[Dict[str, Any]]) -> List[str]:
+        log = self.system.read(self.console_logs[name]) if name in self.console_logs else None
+        lines = [line.rstrip() for line in (log or "").splitlines() if line.strip()][-20:]
+        words = [] if mailbox is None else [one for one in (mailbox["uname"], mailbox["text"]) if one]
+        return lines + ["mailbox: %s" % one for one in words]
+
+    def _stop(self, spec: Dict[str, Any]) -> Dict[str, Any]:
+        running = table.instances(self.system.read(MKSTOCK + "instances"))
+        if running is not None:
+            result = self._kill(spec, running)
+        else:
+            result = self._reset(spec)
+        self.busy.pop(spec["name"], None)
+        self.nonces.pop(spec["name"], None)
+        return result
+
+    def _kill(self, spec: Dict[str, Any], instances: List[Dict[str, Any]]) -> Dict[str, Any]:
+        mine = [one for one in instances if one["entry"] == spec["entry"]]
+        if not mine:
+            return {"already": True}
+        self.system.write(MKSTOCK + "kill", str((mine[0]["cpus"] or spec["cpus"])[0]))
+        begin = self.system.monotonic()
+        while any(one["entry"] == spec["entry"] and one["state"] == "running"
+                  for one in table.instances(self.system.read(MKSTOCK + "instances")) or []):
+            if self.system.monotonic() - begin > KILL_WITHIN:
+                raise InstanceError(spec["name"], "%s was killed, and mkstock still lists it as running" % spec["name"])
+            self.system.sleep(POLL)
+        return {}
+
+    def _reset(self, spec: Dict[str, Any]) -> Dict[str, Any]:
+        """The RFC's only stop: the INIT that brings a CPU online in the host ends what ran there. Then it goes offline again."""
+        self.busy.pop(spec["name"], None)
+        for cpu in spec["cpus"]:
+            self._switch_cpu(cpu, True)
+            self._switch_cpu(cpu, False)
+        return {}
+
+    # channels
+
+    def _channel_attach(self, name: str, address: int, end: int) -> Dict[str, Any]:
+        one = (table.channels(self.system.read(MKSTOCK + "channels")) or {}).get(name)
+        if one is not None and (one["address"], one["end"]) == (address, end):
+            return {"already": True}
+        if one is not None:
+            self._channel_detach(name)
+        self.system.write(MKSTOCK + "channels", "add %s 0x%x %d" % (name, address, end))
+        return {}
+
+    def _channel_detach(self, name: str) -> Dict[str, Any]:
+        if name not in (table.channels(self.system.read(MKSTOCK + "channels")) or {}):
+            return {"already": True}
+        self.system.write(MKSTOCK + "channels", "remove %s" % name)
+        return {}
+
+
+def _refusal(rule: str, message: str, hint: str) -> Finding:
+    return Finding(rule=rule, severity="error", verdict="fail", message=message, path=("host",), hint=hint)

@@ -1,0 +1,90 @@
+# Copyright (c) 2026 multikernel.core contributors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The one door to the machine: files below a root folder, physical memory, system calls, time. Tests put a simulated kernel here."""
+from __future__ import annotations
+
+import os
+import random
+import time
+from typing import Any, Dict, Iterable, Optional
+
+from .._boot import assemble, kexec
+from .._host import facts as host_facts
+from .._host import files, physmem
+from .base import DialectError
+
+
+class System:
+    """A machine as seen through `root` ("/" is this machine)."""
+
+    def __init__(self, root: str = "/") -> None:
+        self.root = root
+
+    def facts(self, images: Iterable[str] = (), remembered: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
+        """The facts bundle of the host; remembered fills the topology of CPUs that are offline."""
+        collected: Dict[str, Any] = host_facts.collect(root=self.root, images=images, remembered=remembered)
+        return collected
+
+    def read(self, path: str) -> Optional[str]:
+        """The text of a file, None when it cannot be read."""
+        text: Optional[str] = files.read(self.root, path)
+        return text
+
+    def exists(self, path: str) -> bool:
+        """Whether a path exists."""
+        return bool(files.exists(self.root, path))
+
+    def write(self, path: str, text: str) -> None:
+        """One write(2) to a kernel file. Raises DialectError with the kernel's reason."""
+        try:
+            handle = os.open(files.path_below(self.root, path), os.O_WRONLY)
+            try:
+                os.write(handle, text.encode())
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise DialectError("the kernel refused %r for /%s: %s" % (text, path, error.strerror)) from error
+
+    def physical(self, address: int, size: int) -> Optional[bytes]:
+        """Bytes of physical memory, None when they cannot be read."""
+        data: Optional[bytes] = physmem.read(address, size, self.root)
+        return data
+
+    def assemble(self, spec: Any) -> Any:
+        """The segments of an image, ready to be loaded."""
+        try:
+            return assemble.assemble(spec)
+        except (OSError, ValueError) as error:
+            raise DialectError("the image of %s cannot be prepared: %s" % (spec.name, error)) from error
+
+    def load(self, entry: int, segments: Any) -> None:
+        """kexec_load(2) with the multikernel flag."""
+        self._call(kexec.load, entry, segments)
+
+    def unload(self) -> None:
+        """kexec_load(2) with the multikernel flag and no segments: the kernel drops up to ten images."""
+        self._call(kexec.unload)
+
+    def boot(self, cpu: int) -> None:
+        """reboot(2) with the multikernel command: starts an image on an offline CPU."""
+        self._call(kexec.boot, cpu)
+
+    def nonce(self) -> int:
+        """64 random bits that mark one boot of one instance; never 0."""
+        return random.SystemRandom().getrandbits(63) + 1
+
+    def monotonic(self) -> float:
+        """Seconds of a clock that only goes forward."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Let seconds pass."""
+        time.sleep(seconds)
+
+    @staticmethod
+    def _call(function: Any, *arguments: Any) -> None:
+        try:
+            function(*arguments)
+        except kexec.KexecError as error:
+            raise DialectError(str(error)) from error

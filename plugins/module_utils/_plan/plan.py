@@ -1,0 +1,243 @@
+# Copyright (c) 2026 multikernel.core contributors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The plan: the ordered steps from what is to what is wanted. Pure; release comes before acquire.
+
+Order: empty the list, detach and stop, give back CPUs and memory, take memory and CPUs, start (the writer of a channel
+before its reader), load what is only to be loaded, remember. An empty plan means that nothing is to do.
+"""
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
+
+from .._layout import canonical
+from .._rules.finding import Finding
+from . import ranges, spec as specs, steps
+from .place import HOST, PlacementError, span
+from .steps import Step
+
+ALIVE = ("running", "silent")
+
+
+class PlanRefused(PlacementError):
+    """The change would need something that the layout does not permit; findings says what, for each instance."""
+
+
+def plan(placed: Dict[str, Any], state: Dict[str, Any], facts: Dict[str, Any], digest: Optional[str] = None,
+         consent: Sequence[str] = (), restart: Sequence[str] = ()) -> List[Step]:
+    """The steps that make a placed layout true on a host.
+
+    state is what a dialect observed, facts the bundle of the host, digest that of the canonical layout. consent names
+    instances that may be disturbed whatever policy.disruption says; restart names those that are to start anew. Raises
+    PlanRefused when a running instance would be disturbed without consent, or memory cannot be had.
+    """
+    return _Planner(placed, state, facts, digest or canonical.digest(placed), set(consent) | set(restart), set(restart)).run()
+
+
+def plan_absent(state: Dict[str, Any], facts: Dict[str, Any]) -> List[Step]:
+    """The steps that take back everything that the journal says was made, and nothing else."""
+    made = state.get("made") or {}
+    wanted: List[Step] = []
+    remembered = state.get("instances") or {}
+    attached = _attached(state)
+    loaded = [one["spec"] for _name, one in sorted(remembered.items()) if one["state"] == "loaded"]
+    if loaded:
+        wanted.append(steps.unload(None, tuple(steps.load(one) for one in loaded)))
+    for name, one in sorted(remembered.items()):
+        wanted += _take_down(name, one, attached)
+    wanted += [steps.cpu_online(cpu) for cpu in sorted(made.get("cpus") or []) if cpu not in state["cpus"]["online"]]
+    wanted += [steps.pool_remove(base, size) for base, size in made.get("pool") or []]
+    wanted += [steps.memory_online(block, facts["memory"]["block_size"]) for block in sorted(made.get("blocks") or [])]
+    if wanted or state.get("digest") is not None:
+        wanted.append(steps.save(None))
+    return wanted
+
+
+class _Planner:
+    def __init__(self, placed: Dict[str, Any], state: Dict[str, Any], facts: Dict[str, Any], digest: str,
+                 consent: Set[str], restart: Set[str]) -> None:
+        self.placed, self.state, self.facts, self.digest = placed, state, facts, digest
+        self.consent, self.restart = consent, restart
+        self.allowed = placed["policy"]["disruption"] == "allow"
+        self.findings: List[Finding] = []
+        self.made = state.get("made") or {}
+        self.have = state.get("instances") or {}
+        self.attached = _attached(state)
+        self.specs = {name: specs.of(name, placed, facts) for name, one in sorted(placed["instances"].items())
+                      if one["state"] in ("running", "loaded")}
+
+    def run(self) -> List[Step]:
+        down, start = self._compare()
+        load = [name for name in sorted(self.specs) if self._state(name) == "loaded"]
+        wanted, load = self._list(start, load)
+        wanted += [step for name in down for step in _take_down(name, self.have[name], self.attached)]
+        wanted += self._release() + self._acquire()
+        for name in self._writers_first(start):
+            wanted += steps.start(self.specs[name], self._instance(name)["health"], self._can_attach())
+        for name in load:
+            wanted += [steps.load(self.specs[name])] + (steps.attachments(self.specs[name]) if self._can_attach() else [])
+        wanted += self._attach_kept(start, load)
+        if self.findings:
+            raise PlanRefused(self.findings)
+        if wanted or self.state.get("digest") != self.digest:
+            wanted.append(steps.save(self.digest))
+        return wanted
+
+    def _compare(self) -> Tuple[List[str], List[str]]:
+        """(names to take down, names to start); disturbing a running instance without consent is a finding."""
+        down: List[str] = []
+        start: List[str] = []
+        for name in sorted(set(self.have) | set(self.specs)):
+            old = self.have.get(name)
+            if name in self.specs and self._state(name) == "running":
+                reasons = self._reasons(name, old)
+                if old is not None and not reasons:
+                    continue
+                if old is not None:
+                    self._disturb(name, old, "would be restarted: " + "; ".join(reasons))
+                    down.append(name)
+                start.append(name)
+            elif old is not None and not (old["state"] == "loaded" and name in self.specs):
+                if name not in self.placed["instances"]:
+                    self._disturb(name, old, "would be stopped: the layout no longer names it")
+                down.append(name)
+        return down, start
+
+    def _reasons(self, name: str, old: Optional[Dict[str, Any]]) -> List[str]:
+        """Why an instance that is there cannot stay as it is."""
+        if old is None:
+            return []
+        if name in self.restart:
+            return ["a restart is asked for"]
+        if old["state"] in ("ended", "loaded", "unknown"):
+            return ["it is %s" % {"ended": "no longer running", "loaded": "only loaded"}.get(old["state"], "not known to run")]
+        if old["state"] == "silent" and self._instance(name)["restart"] != "no":
+            self.consent.add(name)
+            return ["it no longer reports, and restart: %s" % self._instance(name)["restart"]]
+        return specs.differences(old["spec"], self.specs[name])
+
+    def _disturb(self, name: str, old: Dict[str, Any], what: str) -> None:
+        if old["state"] not in ALIVE or self.allowed or name in self.consent:
+            return
+        self.findings.append(Finding(
+            rule="plan.disruption", severity="error", verdict="fail", message="%s runs and %s" % (name, what), path=("instances", name),
+            hint="set policy.disruption: allow to permit it, or put back what changed"))
+
+    def _list(self, start: List[str], load: List[str]) -> Tuple[List[Step], List[str]]:
+        """The step that empties the kernel's list where that must be, and the instances that are to be loaded afterwards."""
+        rows = [row for row in self.state.get("images") or [] if row["type"] == "multikernel"]
+        in_list = {row["entry"] for row in rows}
+        old_loads = [name for name, one in sorted(self.have.items()) if one["state"] == "loaded"]
+        same = [name for name in load if name in old_loads and self.specs[name]["entry"] in in_list
+                and not specs.differences(self.have[name]["spec"], self.specs[name])]
+        changed = bool(start) or [name for name in load if name not in same] or [name for name in old_loads if name not in load]
+        if not changed:
+            return [], []
+        known = {one["spec"]["entry"] for one in self.have.values() if one.get("spec")}
+        foreign = [row["entry"] for row in rows if row["entry"] not in known]
+        if foreign and not self.allowed:
+            self.findings.append(Finding(
+                rule="plan.foreign_image", severity="error", verdict="fail", path=("instances",),
+                message="the kernel's list holds a multikernel image that was not loaded from here (entry %s), and a boot takes the first image of the list"
+                % ", ".join(hex(entry) for entry in foreign), hint="unload it, or set policy.disruption: allow to have it unloaded"))
+        if not rows:
+            return [], load
+        return [steps.unload(None, tuple(steps.load(self.have[name]["spec"]) for name in old_loads))], load
+
+    def _release(self) -> List[Step]:
+        needed = {cpu for one in self.specs.values() for cpu in one["cpus"]}
+        wanted = [steps.cpu_online(cpu) for cpu in sorted(set(self.made.get("cpus") or []) - needed) if cpu not in self.state["cpus"]["online"]]
+        surplus = ranges.subtract(ranges.sized(self.made.get("pool")), self._pool())
+        wanted += [steps.pool_remove(start, end - start) for start, end in surplus]
+        size = self.facts["memory"]["block_size"] or 0
+        for block in sorted(self.made.get("blocks") or []):
+            if not ranges.contains(self._pool(), (block * size, (block + 1) * size)):
+                wanted.append(steps.memory_online(block, size))
+        return wanted
+
+    def _acquire(self) -> List[Step]:
+        wanted = [steps.memory_offline(block, self.facts["memory"]["block_size"]) for block in self._blocks()]
+        if self.state.get("pool") is not None:
+            missing = ranges.subtract(self._pool(), ranges.sized(self.state["pool"]))
+            wanted += [steps.pool_add(start, end - start) for start, end in missing]
+        for name, one in sorted(self.specs.items()):
+            wanted += [steps.cpu_offline(cpu, name) for cpu in one["cpus"] if cpu in self.state["cpus"]["online"]]
+        return wanted
+
+    def _pool(self) -> List[ranges.Range]:
+        return ranges.merge((one["base"], one["base"] + one["size"]) for one in self.placed["pool"]["memory"])
+
+    def _blocks(self) -> List[int]:
+        """Online memory blocks that the pool is made of. Memory of the host that is no whole block is a finding."""
+        memory = self.facts["memory"]
+        ram = [(one["start"], one["end"] + 1) for one in memory.get("iomem") or [] if one["name"] == "System RAM"]
+        blocks = {one["number"]: one["state"] for one in memory.get("blocks") or []}
+        size = memory.get("block_size")
+        wanted: List[int] = []
+        for mine in self._pool():
+            host = ranges.subtract([mine], ranges.subtract([mine], ram))
+            if not host:
+                continue
+            numbers = range(mine[0] // size, (mine[1] + size - 1) // size) if size else []
+            whole = [number for number in numbers if ranges.contains([mine], (number * size, (number + 1) * size)) and number in blocks]
+            left = ranges.subtract(host, [(number * size, (number + 1) * size) for number in whole])
+            if left:
+                unit = "" if not size else ", or let it begin and end at a multiple of 0x%x so that whole memory blocks can be taken offline" % size
+                self.findings.append(Finding(
+                    rule="plan.system_ram", severity="error", verdict="fail", path=("pool", "memory"),
+                    message="the pool %s is System RAM that the host uses (%s)" % (span(mine), ", ".join(span(one) for one in left)),
+                    hint="reserve it on the host's command line: memmap=%dM$0x%x%s" % ((mine[1] - mine[0]) >> 20, mine[0], unit)))
+            wanted += [number for number in whole if blocks[number] == "online"]
+        return wanted
+
+    def _writers_first(self, names: List[str]) -> List[str]:
+        """names in their order, but who writes a channel's area before who finds it there."""
+        ordered: List[str] = []
+        path: List[str] = []
+
+        def visit(name: str) -> None:
+            if name in ordered or name in path or name not in names:
+                return
+            path.append(name)
+            for one in self.specs[name]["channels"]:
+                if not one["writes"]:
+                    visit(next(end for end in one["between"] if end not in (HOST, name)))
+            path.pop()
+            ordered.append(name)
+
+        for name in names:
+            visit(name)
+        return ordered
+
+    def _attach_kept(self, start: List[str], load: List[str]) -> List[Step]:
+        """The host's ends that a kept instance lacks, for instance after the module was loaded anew."""
+        if not self._can_attach():
+            return []
+        return [step for name in sorted(set(self.specs) - set(start) - set(load)) for step in steps.attachments(self.specs[name])
+                if step.args["name"] not in self.attached]
+
+    def _can_attach(self) -> bool:
+        return self.state.get("channels") is not None
+
+    def _instance(self, name: str) -> Dict[str, Any]:
+        one: Dict[str, Any] = self.placed["instances"][name]
+        return one
+
+    def _state(self, name: str) -> str:
+        return str(self._instance(name)["state"])
+
+
+def _take_down(name: str, one: Dict[str, Any], attached: Set[str]) -> List[Step]:
+    """Detach and stop one instance. What was running comes back when the plan is undone."""
+    channels = [channel for channel in one["spec"]["channels"] if HOST in channel["between"] and channel["name"] in attached]
+    again: Tuple[Step, ...] = ()
+    if one["state"] in ALIVE:
+        again = (steps.unload(),) + tuple(steps.start(one["spec"], one.get("health"), bool(channels)))
+    wanted = [steps.channel_detach(channel, name) for channel in channels]
+    if one["state"] != "loaded":
+        wanted.append(steps.stop(one["spec"], again))
+    return wanted
+
+
+def _attached(state: Dict[str, Any]) -> Set[str]:
+    return {name for name, one in (state.get("channels") or {}).items() if one.get("attached")}

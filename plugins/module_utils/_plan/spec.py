@@ -1,0 +1,120 @@
+# Copyright (c) 2026 multikernel.core contributors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The spec of an instance: everything that went into its memory and onto its CPUs, so that two of them can be compared.
+
+A spec is what is remembered of a started instance, and it suffices to start the same instance again.
+"""
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional, Tuple
+
+from . import ranges
+from .place import HOST, LOW_SIZE, is_flat
+
+
+def of(name: str, placed: Dict[str, Any], facts: Dict[str, Any]) -> Dict[str, Any]:
+    """The spec of one instance of a placed layout: plain JSON, bytes and absolute addresses.
+
+    Digests of the image files come from the facts (the content that is there), else from the layout (what is promised).
+    """
+    one = placed["instances"][name]
+    image = placed["images"][one["image"]]
+    place = one["placed"]
+    return {
+        "name": name,
+        "cpus": list(place["cpus"]), "apic_ids": list(place["apic_ids"]),
+        "base": place["base"], "size": place["size"], "low": place["low"], "entry": place["entry"],
+        "image": {
+            "name": one["image"], "flat": is_flat(placed, facts, one["image"]), "format": image["format"],
+            "kernel": image["kernel"]["path"], "kernel_sha256": _digest(image["kernel"], facts),
+            "initrd": image["initrd"]["path"] if image["initrd"] else None, "initrd_sha256": _digest(image["initrd"], facts),
+        },
+        "cmdline": " ".join(part.strip() for part in (image["cmdline"], one["cmdline"]) if part.strip()),
+        "console": one["console"],
+        "channels": _channels(name, placed),
+    }
+
+
+def memory_of(spec: Dict[str, Any]) -> List[ranges.Range]:
+    """Every byte that an instance owns alone: its private memory and its chunk below 1 MiB."""
+    owned = [(spec["base"], spec["base"] + spec["size"])]
+    if spec.get("low") is not None:
+        owned.append((spec["low"], spec["low"] + LOW_SIZE))
+    return owned
+
+
+def differences(old: Dict[str, Any], new: Dict[str, Any]) -> List[str]:
+    """What a restart would change, in words; empty when the running instance is the wanted one.
+
+    Files are compared by content where both digests are known, else by path: a renamed file is no change.
+    """
+    words: List[str] = []
+    for what in ("kernel", "initrd"):
+        if _file_differs(what, old["image"], new["image"]):
+            words.append("its %s changes from %s to %s" % (what, _file(what, old["image"]), _file(what, new["image"])))
+    if old["image"]["flat"] != new["image"]["flat"]:
+        words.append("its image is loaded as %s" % ("a flat payload" if new["image"]["flat"] else "a Linux kernel"))
+    if (old["cpus"], old["apic_ids"]) != (new["cpus"], new["apic_ids"]):
+        words.append("its CPUs change from %s to %s" % (_list(old["cpus"]), _list(new["cpus"])))
+    if (old["base"], old["size"]) != (new["base"], new["size"]):
+        words.append("its memory changes from 0x%x (%d MiB) to 0x%x (%d MiB)"
+                     % (old["base"], old["size"] >> 20, new["base"], new["size"] >> 20))
+    if old["low"] != new["low"]:
+        words.append("its memory below 1 MiB moves")
+    if old["cmdline"] != new["cmdline"]:
+        words.append("its command line changes from %r to %r" % (old["cmdline"], new["cmdline"]))
+    if old["console"] != new["console"]:
+        words.append("its console changes")
+    for name in sorted({one["name"] for one in old["channels"] + new["channels"]}):
+        before, after = _named(name, old["channels"]), _named(name, new["channels"])
+        if before != after:
+            words.append("its channel %s %s" % (name, "is new" if before is None else "goes" if after is None else "changes"))
+    return words
+
+
+def _digest(file: Optional[Dict[str, Any]], facts: Dict[str, Any]) -> Optional[str]:
+    if file is None:
+        return None
+    known = (facts.get("images") or {}).get(file["path"]) or {}
+    return known.get("sha256") or file["sha256"]
+
+
+def _channels(name: str, placed: Dict[str, Any]) -> List[Dict[str, Any]]:
+    """The channels that end at an instance; "writes" marks the one end whose image carries the area (host never does)."""
+    mine = []
+    for channel, one in sorted(placed["channels"].items()):
+        if name not in one["between"]:
+            continue
+        writer = next((end for end in one["between"] if end != HOST), None)
+        mine.append({
+            "name": channel, "kind": one["kind"], "between": list(one["between"]), "end": one["between"].index(name),
+            "address": one["placed"]["address"], "size": one["placed"]["size"], "ends": list(one["placed"]["ends"]),
+            "slots": one["slots"], "message_size": one["message_size"], "writer": one["writer"], "writes": writer == name,
+        })
+    return mine
+
+
+def _file_differs(what: str, old: Dict[str, Any], new: Dict[str, Any]) -> bool:
+    before, after = old[what + "_sha256"], new[what + "_sha256"]
+    if before is not None and after is not None:
+        return bool(before != after)
+    return bool(old[what] != new[what])
+
+
+def _file(what: str, image: Dict[str, Any]) -> str:
+    if image[what] is None:
+        return "none"
+    digest = image[what + "_sha256"]
+    return "%s (%s)" % (image[what], digest[:12]) if digest else str(image[what])
+
+
+def _list(cpus: List[int]) -> str:
+    return ",".join(str(cpu) for cpu in cpus)
+
+
+def _named(name: str, channels: List[Dict[str, Any]]) -> Optional[Tuple[Any, ...]]:
+    for one in channels:
+        if one["name"] == name:
+            return tuple(sorted((key, str(value)) for key, value in one.items()))
+    return None

@@ -1,0 +1,155 @@
+# Copyright (c) 2026 multikernel.core contributors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Steps: what a plan is made of. Every step is built here, and its inverse is written next to it.
+
+A step names one change of the machine in words of its own (`do`), with plain JSON arguments, so that the journal can hold
+it and a later run can undo it. Each step and each inverse may be performed twice without harm.
+
+    memory_offline {block}     pool_add {base, size}       cpu_offline {cpu}    load {spec}      channel_attach {name, address, end}
+    memory_online  {block}     pool_remove {base, size}    cpu_online {cpu}     unload {}        channel_detach {name}
+    boot {spec}    wait_health {spec, within, channel}     stop {spec}          save {digest}
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional, Tuple
+
+from .place import HOST, amount
+
+Spec = Dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change: `do` is its kind, `say` the sentence for people, `undo` the steps that take it back, first one first."""
+
+    do: str
+    args: Dict[str, Any] = field(default_factory=dict)
+    say: str = ""
+    undo: Tuple["Step", ...] = ()
+    instance: Optional[str] = None
+
+    def to_dict(self) -> Dict[str, Any]:
+        """The step as the result of a module shows it."""
+        back = "; ".join(one.say for one in self.undo)
+        return {"do": self.do, "say": self.say, "instance": self.instance, "undo": back or None}
+
+    def record(self) -> Dict[str, Any]:
+        """The step as the journal keeps it: everything that is needed to undo it later."""
+        return {"do": self.do, "args": self.args, "say": self.say, "instance": self.instance, "undo": [one.record() for one in self.undo]}
+
+
+def from_record(record: Dict[str, Any]) -> Step:
+    """The step that a journal record describes."""
+    undo = tuple(from_record(one) for one in record["undo"])
+    return Step(record["do"], record["args"], record["say"], undo, record["instance"])
+
+
+def memory_offline(block: int, size: int) -> Step:
+    """Take one memory block (its number and size in bytes) from the host's page allocator."""
+    back = Step("memory_online", {"block": block}, "give memory block %d back to the host" % block)
+    return Step("memory_offline", {"block": block}, "take memory block %d (%s at 0x%x) from the host" % (block, amount(size), block * size), (back,))
+
+
+def memory_online(block: int, size: int) -> Step:
+    """Give one memory block back to the host."""
+    back = Step("memory_offline", {"block": block}, "take memory block %d from the host again" % block)
+    return Step("memory_online", {"block": block}, "give memory block %d (%s) back to the host" % (block, amount(size)), (back,))
+
+
+def pool_add(base: int, size: int) -> Step:
+    """Tell the multikernel module that instances may be made of a range of memory."""
+    back = Step("pool_remove", {"base": base, "size": size}, "take 0x%x (%s) out of the pool" % (base, amount(size)))
+    return Step("pool_add", {"base": base, "size": size}, "put 0x%x (%s) into the pool" % (base, amount(size)), (back,))
+
+
+def pool_remove(base: int, size: int) -> Step:
+    """Tell the multikernel module that a range of memory is no longer for instances."""
+    back = Step("pool_add", {"base": base, "size": size}, "put 0x%x (%s) back into the pool" % (base, amount(size)))
+    return Step("pool_remove", {"base": base, "size": size}, "take 0x%x (%s) out of the pool" % (base, amount(size)), (back,))
+
+
+def cpu_offline(cpu: int, instance: Optional[str] = None) -> Step:
+    """Take a logical CPU offline in the host."""
+    back = Step("cpu_online", {"cpu": cpu}, "bring CPU %d online in the host" % cpu)
+    return Step("cpu_offline", {"cpu": cpu}, "take CPU %d offline in the host" % cpu, (back,), instance)
+
+
+def cpu_online(cpu: int) -> Step:
+    """Bring a logical CPU online in the host."""
+    back = Step("cpu_offline", {"cpu": cpu}, "take CPU %d offline in the host" % cpu)
+    return Step("cpu_online", {"cpu": cpu}, "bring CPU %d online in the host" % cpu, (back,))
+
+
+def load(spec: Spec) -> Step:
+    """Load an instance's image into its memory and into the kernel's list."""
+    name = spec["name"]
+    back = Step("unload", {}, "unload the image of %s" % name, (), name)
+    return Step("load", {"spec": spec}, "load %s (%s) for %s at 0x%x" % (spec["image"]["name"], spec["image"]["kernel"], name, spec["base"]), (back,), name)
+
+
+def unload(instance: Optional[str] = None, again: Tuple[Step, ...] = ()) -> Step:
+    """Empty the kernel's list of multikernel images; running instances go on. `again` loads what was in the list."""
+    if instance is None:
+        return Step("unload", {}, "empty the kernel's list of multikernel images", (unload(),) + again if again else ())
+    return Step("unload", {}, "take the image of %s from the kernel's list; %s goes on" % (instance, instance), (), instance)
+
+
+def channel_attach(channel: Dict[str, Any], instance: str) -> Step:
+    """Attach the host's end of a channel (an entry of a spec's "channels")."""
+    name = channel["name"]
+    args = {"name": name, "address": channel["address"], "end": channel["between"].index(HOST)}
+    back = Step("channel_detach", {"name": name}, "detach the host from channel %s" % name, (), instance)
+    return Step("channel_attach", args, "attach the host to channel %s" % name, (back,), instance)
+
+
+def channel_detach(channel: Dict[str, Any], instance: str) -> Step:
+    """Detach the host's end of a channel (an entry of a spec's "channels")."""
+    attach = channel_attach(channel, instance)
+    back = Step(attach.do, attach.args, attach.say, (), instance)
+    return Step("channel_detach", {"name": channel["name"]}, "detach the host from channel %s" % channel["name"], (back,), instance)
+
+
+def boot(spec: Spec) -> Step:
+    """Start the loaded image on the first of its CPUs."""
+    name = spec["name"]
+    return Step("boot", {"spec": spec}, "boot %s on CPU %s" % (name, spec["cpus"][0]), (_halt(spec),), name)
+
+
+def wait_health(spec: Spec, within: Optional[float], channel: Optional[str]) -> Step:
+    """Wait until the instance itself reports, at most `within` seconds (None: the default of the run)."""
+    name = spec["name"]
+    args = {"spec": spec, "within": within, "channel": channel}
+    limit = "" if within is None else ", at most %g s" % within
+    return Step("wait_health", args, "wait until %s reports%s" % (name, " on channel %s" % channel if channel else "") + limit, (), name)
+
+
+def stop(spec: Spec, again: Tuple[Step, ...] = ()) -> Step:
+    """Stop an instance; its CPUs stay offline in the host and are free. `again` starts what was stopped."""
+    halt = _halt(spec)
+    return Step(halt.do, halt.args, halt.say, again, halt.instance)
+
+
+def save(digest: Optional[str]) -> Step:
+    """Remember the layout (None: forget it) as the one that this host is to have."""
+    if digest is None:
+        return Step("save", {"digest": None}, "forget the layout")
+    return Step("save", {"digest": digest}, "remember layout %s" % digest[:12])
+
+
+def start(spec: Spec, health: Optional[Dict[str, Any]], attach: bool = True) -> List[Step]:
+    """All steps from an offline CPU to an instance that reports; the list of images is empty before and after."""
+    health = health or {"channel": None, "within": None}
+    name = spec["name"]
+    return [load(spec)] + (attachments(spec) if attach else []) + [boot(spec), wait_health(spec, health["within"], health["channel"]), unload(name)]
+
+
+def attachments(spec: Spec) -> List[Step]:
+    """The host's ends of an instance's IPI channels."""
+    return [channel_attach(one, spec["name"]) for one in spec["channels"] if HOST in one["between"] and one["kind"] == "ipi"]
+
+
+def _halt(spec: Spec) -> Step:
+    name = spec["name"]
+    return Step("stop", {"spec": spec}, "stop %s (CPU %s)" % (name, ", ".join(str(cpu) for cpu in spec["cpus"])), (), name)

@@ -1,0 +1,229 @@
+#!/usr/bin/python
+# Copyright (c) 2026 multikernel.core contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Thin shell of one apply; everything is done in module_utils."""
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: layout
+short_description: Make a host run the kernels of a layout
+version_added: "1.0.0"
+author:
+  - multikernel.core contributors (@multikernel)
+description:
+  - A layout says which Linux kernels run side by side on one x86 machine, each with its image, CPU cores, memory and IPI channels.
+  - This module compares the layout with the host, plans the change, makes it step by step, reads back whether it is so, and takes
+    everything back when it is not. Applying the same layout again changes nothing.
+  - An apply that was cut off by a crash is undone first, from the journal below C(/var/lib/multikernel).
+options:
+  layout:
+    description:
+      - The layout, as it is written in a layout file. Required unless O(file) is given or O(state=absent).
+      - It is checked and brought into its canonical form on the controller.
+    type: dict
+  file:
+    description:
+      - A layout file on the controller, in place of O(layout).
+    type: path
+  state:
+    description:
+      - V(present) makes the host have the layout.
+      - V(absent) takes back what the journal says was made here (instances, CPUs, memory), and nothing else.
+    type: str
+    choices: [present, absent]
+    default: present
+  lock_timeout:
+    description:
+      - How many seconds to wait while another apply works on the same host. Then the error says who holds the lock.
+    type: float
+    default: 30.0
+  health_timeout:
+    description:
+      - How many seconds an instance has until it must report, when the layout has no C(health.within) for it.
+      - An instance that does not report in time is taken back with everything else that this apply changed.
+    type: float
+    default: 60.0
+  console_logs:
+    description:
+      - Names of instances and, for each, a file on the host where its console is recorded. The last lines are part of the error
+        when the instance fails. One kernel cannot read the serial port of another, so this is only for hosts where something
+        else records it.
+    type: dict
+    default: {}
+attributes:
+  check_mode:
+    support: full
+    description: The plan is made and returned, and nothing is changed.
+  diff_mode:
+    support: full
+    description: Shows the layout before and after, the CPU and memory map, and the steps in words.
+  platform:
+    support: full
+    platforms: linux
+    description: x86_64 hosts with a kernel that has multikernel support, or with mkstock.
+notes:
+  - A running instance is restarted only when the layout has C(policy.disruption=allow). Stopping it is permitted when the layout names
+    it with C(state=absent), V(defined) or V(loaded); an instance that a layout no longer names needs C(policy.disruption=allow).
+  - Must be run as root.
+seealso:
+  - module: multikernel.core.layout_info
+  - module: multikernel.core.instance
+  - module: multikernel.core.rollback
+"""
+
+EXAMPLES = r"""
+- name: Run two kernels side by side
+  multikernel.core.layout:
+    layout:
+      version: 1
+      name: edge-box
+      host: {cpus: "0-1"}
+      pool:
+        memory:
+          - {base: 0x40000000, size: 512MiB}
+      images:
+        debian:
+          kernel: {path: /boot/vmlinuz-6.1.0-56-amd64}
+          initrd: {path: /srv/multikernel/web.cpio.gz}
+      instances:
+        web:
+          image: debian
+          cpus: {count: 1}
+          memory: 256MiB
+  become: true
+
+- name: See what would change
+  multikernel.core.layout:
+    file: layouts/edge-box.yml
+  become: true
+  check_mode: true
+  diff: true
+
+- name: Give everything back to the host
+  multikernel.core.layout:
+    state: absent
+  become: true
+"""
+
+RETURN = r"""
+digest:
+  description: SHA-256 of the canonical layout, null when O(state=absent).
+  returned: success
+  type: str
+  sample: 4cb0bdf4ab5d9a6d1c7c3f1d2c2bdf5f4e4e25a2f8a7cf2b9b9d8a4a2a9d7c11
+plan:
+  description: The steps from what is to what is wanted, in their order; empty when nothing is to do.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - {do: cpu_offline, say: take CPU 2 offline in the host, instance: web, undo: bring CPU 2 online in the host}
+steps:
+  description: The steps that were done, with the seconds that each took; empty in check mode.
+  returned: always, but when the layout was refused
+  type: list
+  elements: dict
+  sample:
+    - {do: boot, say: boot web on CPU 2, seconds: 0.012, result: {cpu: 2}}
+before:
+  description: The host before, in short.
+  returned: success
+  type: dict
+  sample: {digest: null, cpus_online: [0, 1, 2, 3], instances: {}}
+after:
+  description: The host after, in short; in check mode as it would be.
+  returned: success
+  type: dict
+  sample: {digest: 4cb0bdf4, cpus_online: [0, 1, 3], instances: {web: {state: running, cpus: [2]}}}
+instances:
+  description: What runs, and the kind of evidence for each property (V(observed), V(remembered) or V(unverifiable)).
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - name: web
+      state: running
+      cpus: [2]
+      memory: {base: 1073741824, size: 268435456}
+      image: debian
+      uname: 6.1.0-56-amd64
+      beats: 12
+      evidence: {state: observed, cpus: observed, memory: observed, uname: observed, image: remembered}
+findings:
+  description: What the rules find remarkable, or why the layout is refused.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - rule: plan.disruption
+      severity: error
+      verdict: fail
+      message: "web runs and would be restarted: its CPUs change from 2 to 2,3"
+      path: [instances, web]
+      hint: "set policy.disruption: allow to permit it, or put back what changed"
+unverifiable:
+  description: What nothing on this host can confirm.
+  returned: success
+  type: list
+  elements: str
+  sample: ["that web owns CPU 2 and nothing else: this kernel does not tell, the journal remembers"]
+table:
+  description: The text of C(/proc/multikernel).
+  returned: success
+  type: str
+  sample: "Type        Start Address   Segments\n----------  --------------  --------\nNo kimages loaded\n"
+recovered:
+  description: What was undone of an earlier apply that was cut off.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+placed:
+  description: The layout with the CPUs and addresses that were chosen, null when O(state=absent).
+  returned: success
+  type: dict
+  sample: {version: 1, name: edge-box}
+undone:
+  description: What was taken back.
+  returned: failure of a step
+  type: list
+  elements: str
+  sample: [stop web (CPU 2), bring CPU 2 online in the host]
+console:
+  description: The last words of the instance that failed.
+  returned: failure of a step
+  type: list
+  elements: str
+  sample: ["mailbox: Kernel panic - not syncing: VFS: Unable to mount root fs"]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._converge import run
+
+
+def main() -> None:
+    """Read the arguments, apply, return."""
+    module = AnsibleModule(
+        argument_spec={
+            "layout": {"type": "dict"},
+            "file": {"type": "path"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "lock_timeout": {"type": "float", "default": 30.0},
+            "health_timeout": {"type": "float", "default": 60.0},
+            "console_logs": {"type": "dict", "default": {}},
+        },
+        supports_check_mode=True,
+    )
+    wish = module.params
+    options = run.Options(lock_timeout=wish["lock_timeout"], health_timeout=wish["health_timeout"], console_logs=wish["console_logs"])
+    try:
+        result = run.apply(wish["layout"], state=wish["state"], check=module.check_mode, options=options)
+    except run.ApplyError as error:
+        module.fail_json(msg=error.message, **error.details)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
