@@ -59,7 +59,7 @@ def ring() -> Counts:
 def module_on_target(version: str, interpreter: str) -> Counts:
     """One real module run by that interpreter, packed by Ansible as for a remote host: nothing but the target ring goes along."""
     words = ["ansible", "localhost", "-c", "local", "-i", "localhost,", "-m", "multikernel.core.layout_info", "-e", f"ansible_python_interpreter={interpreter}"]
-    status, output = command(f"module-{version}", words, limit=120, environment={"ANSIBLE_STDOUT_CALLBACK": "oneline", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1"})
+    status, output = command(f"module-{version}", words, limit=120, environment={"ANSIBLE_NOCOLOR": "1"})
     if status == 0 and "SUCCESS" in output:
         return Counts(passed=1)
     show(output)
@@ -114,14 +114,15 @@ def artifact() -> Counts:
         return total
     total += _step("artifact-install", ["ansible-galaxy", "collection", "install", "--offline", "-p", place / "installed", built[0]], home)
     root = place / "installed/ansible_collections/multikernel/core"
-    strangers = [str(path.relative_to(root)) for path in root.rglob("*") if path.name in UNWANTED]
+    strangers = [str(path.relative_to(root)) for path in root.rglob("*") if path.name in LEFTOVERS or path.relative_to(root).as_posix() in UNUSED]
     if strangers:
         print(f"      the artifact carries what nobody runs: {', '.join(strangers[:10])}")
     total += Counts(passed=int(not strangers), failed=int(bool(strangers)))
     return total + _documented("artifact-doc", ["ansible-doc", "--list", "--json", "multikernel.core"], home)
 
 
-UNWANTED = {"__pycache__", ".git", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".ansible", "tests", "molecule", "scripts", "Makefile", "dist"}
+LEFTOVERS = {"__pycache__", ".git", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".ansible"}
+UNUSED = {"tests", "molecule", "scripts", "Makefile", "pyproject.toml", "dist", "build"}
 
 
 def source_copy() -> Path:
@@ -161,7 +162,7 @@ def wheel() -> Counts:
     total += _step("wheel-install", [bin_folder / "python", "-m", "pip", "-qq", "install", built[0], f"ansible-core=={pinned('ansible-core')}", "pytest"], environment, 600)
     environment["PATH"] = f"{bin_folder}:/usr/local/bin:/usr/bin:/bin"
     total += _documented("wheel-doc", [bin_folder / "ansible-doc", "--list", "--json", "multikernel.core"], environment)
-    examples = sorted((TOP / "examples").glob("*.yml"))
+    examples = sorted((TOP / "examples/layouts").glob("*.yml"))
     total += _step("wheel-mkl", [bin_folder / "mkl", "validate", *examples[:1]], environment)
     total += _step("wheel-schema", [bin_folder / "mkl", "schema"], environment)
     return total + _step("wheel-pytest", [bin_folder / "python", "-m", "pytest", "--fixtures", "-q"], environment)
