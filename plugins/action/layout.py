@@ -10,7 +10,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.multikernel.core.plugins.plugin_utils._arguments import canonical_argument, origin_of
-from ansible_collections.multikernel.core.plugins.plugin_utils._check import failures, finding_line, located
+from ansible_collections.multikernel.core.plugins.plugin_utils._check import finding_line, located
 from ansible_collections.multikernel.core.plugins.plugin_utils._report.result import add_pictures
 
 
@@ -32,8 +32,9 @@ class ActionModule(ActionBase):
         result: dict[str, t.Any] = self._execute_module(module_name="multikernel.core.layout", module_args=arguments, task_vars=task_vars)
         if subject is not None and result.get("findings"):
             result["findings"] = [located(finding, subject.locator) for finding in result["findings"]]
-            broken = failures(result["findings"])
-            if result.get("failed") and broken:
-                message = "\n".join([str(result.get("msg", "The layout is refused.")), *map(finding_line, broken)])
-                raise AnsibleActionFail(message, obj=origin_of(subject, broken[0]["path"]), result=add_pictures(result))
+            # A refusal tells its findings in one long line; here every one gets a line of its own, with its place.
+            blocking = [one for one in result["findings"] if one["severity"] == "error" and one["verdict"] != "pass"]
+            if result.get("failed") and blocking and not result.get("steps"):
+                message = "\n".join([str(result["msg"]).partition(":")[0] + ":", *map(finding_line, blocking)])
+                raise AnsibleActionFail(message, obj=origin_of(subject, blocking[0]["path"]), result=add_pictures(result))
         return add_pictures(result)

@@ -180,7 +180,10 @@ def _where(piece: Piece) -> str:
 
 
 def _state(kernel: str, layout: dict[str, t.Any], states: dict[str, str]) -> str:
-    return states.get(kernel, "" if kernel in ("host", FREE) else str(layout["instances"][kernel]["state"]) + "?")
+    """What is seen of a kernel; for one that is not there yet, that it is planned."""
+    if kernel in states:
+        return states[kernel]
+    return "" if kernel in ("host", FREE) else "planned"
 
 
 def _evidence(evidence: t.Any) -> str:

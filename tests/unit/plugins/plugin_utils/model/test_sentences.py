@@ -37,8 +37,7 @@ CASES: list[tuple[str, t.Any, str]] = [
     (
         "images.tiny.kernel",
         "tiny.bin",
-        "images.tiny.kernel: 'tiny.bin' is not an absolute path (images are files on the target; write the path from the root, "
-        "for example /boot/vmlinuz)",
+        "images.tiny.kernel: 'tiny.bin' is not an absolute path (images are files on the target; write the path from the root, for example /boot/vmlinuz)",  # noqa: E501
     ),
     ("images.tiny.kernel", "/srv/../etc", "images.tiny.kernel: '/srv/../etc' has a '..' in it (write the path without '..')"),
     ("images.debian.cmdline", "a\nb", "images.debian.cmdline: 'a\\nb' has a line break or a NUL in it (write it on one line)"),
