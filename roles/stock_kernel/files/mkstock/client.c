@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Copyright (c) 2026 multikernel.core contributors
+ *
+ * Inside an instance: how it is goes into its mailbox and out as heartbeats; how it ends, too.
+ *
+ * A stock kernel restarts by resetting the machine, and a machine of several kernels is not its own to reset. So this is the
+ * last thing that an instance does: it reports, and then its CPUs halt for ever. The host starts them anew.
+ */
+#include "mkstock.h"
+
+#include <linux/cpu.h>
+#include <linux/io.h>
+#include <linux/module.h>
+#include <linux/notifier.h>
+#include <linux/panic_notifier.h>
+#include <linux/reboot.h>
+#include <linux/smp.h>
+#include <linux/string.h>
+#include <asm/msr.h>
+#include <asm/tsc.h>
+
+#define MAGIC 0x31424c49414d4b4dULL	/* "MKMAILB1" */
+
+enum state {
+	BLANK, STARTING, RUNNING, PANICKED, HALTED, RESTART_REQUESTED, POWERED_OFF
+};
+
+struct mailbox {
+	u64 magic, beats, tsc_first, tsc_last;
+	u32 state, nproc;
+	u64 nonce;
+	u8 unused[16];
+	char uname[192];
+	char text[MK_TEXT_MAX];
+};
+static_assert(offsetof(struct mailbox, uname) == 0x40);
+static_assert(offsetof(struct mailbox, text) == 0x100);
+
+static ulong mailbox_address;
+module_param_named(mailbox, mailbox_address, ulong, 0444);
+MODULE_PARM_DESC(mailbox, "physical address of this instance's mailbox (role=client)");
+
+static struct mailbox *mailbox;
+static DEFINE_MUTEX(beat_mutex);
+
+static void set_state(enum state state)
+{
+	if (mailbox)
+		WRITE_ONCE(mailbox->state, state);
+}
+
+/* A sign of life: what @text says stands in the mailbox, and every channel carries a heartbeat. */
+int mk_client_beat(const char *text)
+{
+	static u64 beats;
+
+	mutex_lock(&beat_mutex);
+	beats++;
+	if (mailbox) {
+		u64 now = rdtsc_ordered();
+
+		memset(mailbox->uname, 0, sizeof(mailbox->uname));
+		strscpy(mailbox->uname, text, sizeof(mailbox->uname));
+		mailbox->nproc = num_online_cpus();
+		if (!mailbox->tsc_first)
+			mailbox->tsc_first = now;
+		mailbox->tsc_last = now;
+		set_state(RUNNING);
+		smp_store_release(&mailbox->beats, mailbox->beats + 1);
+	}
+	mk_channel_broadcast(MK_HEARTBEAT, &beats, sizeof(beats));
+	mutex_unlock(&beat_mutex);
+	return 0;
+}
+
+static void report(enum state state, const char *text)
+{
+	if (mailbox)
+		strscpy(mailbox->text, text, sizeof(mailbox->text));
+	smp_wmb();	/* who sees the state finds the text */
+	set_state(state);
+	mk_channel_broadcast(MK_EXIT, text, strlen(text));
+}
+
+static void __noreturn halt_this_cpu(void *unused)
+{
+	local_irq_disable();
+	for (;;)
+		asm volatile("hlt");
+}
+
+/* One by one: a broadcast would be sent to "all but self", which on this machine includes the CPUs of other kernels. */
+static void __noreturn halt_all_cpus(void)
+{
+	int cpu, self;
+
+	preempt_disable();
+	self = smp_processor_id();
+	if (!irqs_disabled())
+		for_each_online_cpu(cpu)
+			if (cpu != self)
+				smp_call_function_single(cpu, halt_this_cpu, NULL, 0);
+	halt_this_cpu(NULL);
+}
+
+/* Instead of the machine's reset, where no notifier came first. */
+void mk_client_emergency(void)
+{
+	report(RESTART_REQUESTED, "restart requested (emergency)");
+	halt_all_cpus();
+}
+
+static int on_reboot(struct notifier_block *nb, unsigned long action, void *data)
+{
+	switch (action) {
+	case SYS_HALT:
+		report(HALTED, "halted");
+		break;
+	case SYS_POWER_OFF:
+		report(POWERED_OFF, "powered off");
+		break;
+	default:
+		report(RESTART_REQUESTED, "restart requested");
+	}
+	halt_all_cpus();
+}
+
+/* The other CPUs are stopped already, unless the panic came before that could be done. */
+static int on_panic(struct notifier_block *nb, unsigned long action, void *data)
+{
+	static char text[MK_TEXT_MAX];
+
+	scnprintf(text, sizeof(text), "panic: %s", (const char *)data);
+	report(PANICKED, text);
+	halt_this_cpu(NULL);
+}
+
+/* The last of their chains, so that everything else has been said and written. */
+static struct notifier_block reboot_nb = { .notifier_call = on_reboot, .priority = INT_MIN };
+static struct notifier_block panic_nb = { .notifier_call = on_panic, .priority = INT_MIN };
+
+static int map_mailbox(void)
+{
+	if (!mailbox_address)
+		return 0;
+	if (mailbox_address & ~PAGE_MASK)
+		return -EINVAL;
+	mailbox = memremap(mailbox_address, PAGE_SIZE, MEMREMAP_WB);
+	if (!mailbox)
+		return -ENOMEM;
+	if (mailbox->magic == MAGIC)
+		return 0;
+	pr_err("there is no mailbox at 0x%lx\n", mailbox_address);
+	memunmap(mailbox);
+	return -EINVAL;
+}
+
+int mk_client_start(void)
+{
+	int ret = map_mailbox();
+
+	if (ret)
+		return ret;
+	ret = register_reboot_notifier(&reboot_nb);
+	if (ret)
+		goto out_unmap;
+	ret = atomic_notifier_chain_register(&panic_notifier_list, &panic_nb);
+	if (ret)
+		goto out_reboot;
+	if (mailbox && mailbox->state == BLANK)
+		set_state(STARTING);
+	return 0;
+out_reboot:
+	unregister_reboot_notifier(&reboot_nb);
+out_unmap:
+	if (mailbox)
+		memunmap(mailbox);
+	return ret;
+}
+
+void mk_client_stop(void)
+{
+	atomic_notifier_chain_unregister(&panic_notifier_list, &panic_nb);
+	unregister_reboot_notifier(&reboot_nb);
+	if (mailbox)
+		memunmap(mailbox);
+}

@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Copyright (c) 2026 multikernel.core contributors
+ *
+ * Instances: kernels that run on CPUs which the host has given up. What reboot(2) with the multikernel command does, how an
+ * instance ends, and what the host must not do as long as it lives.
+ */
+#include "mkstock.h"
+
+#include <linux/cpu.h>
+#include <linux/cpuhotplug.h>
+#include <linux/io.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/suspend.h>
+#include <linux/sysfs.h>
+#include <linux/uaccess.h>
+#include <linux/workqueue.h>
+
+#define BOOT_CPU	0
+
+/* The mailbox lies in front of the entry stub, by the memory map of an instance. */
+#define ENTRY_OFFSET	0x3000
+#define MAILBOX_MAGIC	0x31424c49414d4b4dULL
+#define MAILBOX_STATE	0x020
+#define MAILBOX_TEXT	0x100
+
+struct instance {
+	struct list_head node;
+	unsigned long entry;
+	struct cpumask cpus;
+	struct mk_tables tables;
+	bool ended;
+	char text[MK_TEXT_MAX];
+	unsigned int nr_memory;
+	struct mk_range memory[];
+};
+
+static LIST_HEAD(instances);
+static unsigned int nr_instances;
+static int hotplug_state;
+
+/* CPUs of all instances. Changed under cpus_read_lock(), looked at by CPU hotplug, which has that lock for writing. */
+static struct cpumask taken;
+
+static struct instance *owner_of(unsigned int cpu)
+{
+	struct instance *instance;
+
+	list_for_each_entry(instance, &instances, node)
+		if (cpumask_test_cpu(cpu, &instance->cpus))
+			return instance;
+	return NULL;
+}
+
+bool mk_instance_uses(const struct mk_range *range)
+{
+	struct instance *instance;
+	unsigned int i;
+
+	list_for_each_entry(instance, &instances, node)
+		for (i = 0; i < instance->nr_memory; i++)
+			if (mk_range_overlap(&instance->memory[i], range))
+				return true;
+	return false;
+}
+
+static void discard(struct instance *instance)
+{
+	if (!instance)
+		return;
+	mk_tables_free(&instance->tables);
+	kfree(instance);
+}
+
+/* Each instance keeps the module loaded: without it nothing would hold the host back from its CPUs and memory. */
+static void enlist(struct instance *instance)
+{
+	list_add_tail(&instance->node, &instances);
+	nr_instances++;
+	cpumask_or(&taken, &taken, &instance->cpus);
+	__module_get(THIS_MODULE);
+}
+
+static void retire(struct instance *instance)
+{
+	unsigned int cpu;
+
+	list_del(&instance->node);
+	nr_instances--;
+	cpumask_andnot(&taken, &taken, &instance->cpus);
+	for_each_cpu(cpu, &instance->cpus)
+		mk_channel_peer_gone(mk_apic_id(cpu));
+	discard(instance);
+	module_put(THIS_MODULE);
+}
+
+/* Two rounds, since a CPU that still runs may start one of its siblings that is already stopped. */
+static void stop_cpus(const struct instance *instance)
+{
+	unsigned int cpu, round;
+
+	for (round = 0; round < 2; round++)
+		for_each_cpu(cpu, &instance->cpus)
+			mk_send_init(mk_apic_id(cpu));
+}
+
+int mk_instance_kill(unsigned int cpu)
+{
+	struct instance *instance;
+
+	if (cpu >= nr_cpu_ids)
+		return -EINVAL;
+	cpus_read_lock();
+	mutex_lock(&mk_lock);
+	instance = owner_of(cpu);
+	if (instance) {
+		stop_cpus(instance);
+		retire(instance);
+	}
+	mutex_unlock(&mk_lock);
+	cpus_read_unlock();
+	return instance ? 0 : -ESRCH;
+}
+
+static struct instance *new_instance(unsigned long entry, const struct cpumask *cpus,
+				     const struct mk_range *memory, unsigned int nr_memory)
+{
+	struct instance *instance = kzalloc(struct_size(instance, memory, nr_memory), GFP_KERNEL);
+
+	if (!instance)
+		return ERR_PTR(-ENOMEM);
+	instance->entry = entry;
+	cpumask_copy(&instance->cpus, cpus);
+	instance->nr_memory = nr_memory;
+	memcpy(instance->memory, memory, nr_memory * sizeof(*memory));
+	if (mk_tables_build(&instance->tables, entry, memory, nr_memory)) {
+		kfree(instance);
+		return ERR_PTR(-ENOMEM);
+	}
+	return instance;
+}
+
+/* What the RFC knows of an instance: one CPU, and the memory that was written. */
+static struct instance *plain_instance(unsigned int cpu)
+{
+	struct mk_image *image = mk_image_first();
+
+	if (!image)
+		return ERR_PTR(-EINVAL);
+	return new_instance(image->entry, cpumask_of(cpu), image->segments, image->nr_segments);
+}
+
+static struct instance *selected_instance(unsigned int cpu, const struct mk_selection *selection)
+{
+	unsigned int i;
+
+	if (!mk_image_find(selection->entry) || !cpumask_test_cpu(cpu, &selection->cpus))
+		return ERR_PTR(-EINVAL);
+	for (i = 0; i < selection->nr_memory; i++) {
+		const struct mk_range *range = &selection->memory[i];
+
+		if (!mk_pool_covers(range) && !mk_memory_is_low(range))
+			return ERR_PTR(-EADDRNOTAVAIL);
+		if (mk_instance_uses(range))
+			return ERR_PTR(-EBUSY);
+	}
+	return new_instance(selection->entry, &selection->cpus, selection->memory,
+			    selection->nr_memory);
+}
+
+/*
+ * INIT sends a boot CPU into the firmware, so it is never given away; a CPU without an APIC id cannot be addressed; and an
+ * entry outside the memory for instances would run host code on a foreign CPU.
+ */
+static int check(const struct instance *instance)
+{
+	struct mk_range entry = { instance->entry & PAGE_MASK, PAGE_SIZE };
+	unsigned int cpu;
+
+	if (!mk_pool_covers(&entry) && !mk_memory_is_low(&entry))
+		return -EINVAL;
+	for_each_cpu(cpu, &instance->cpus) {
+		if (cpu_online(cpu) || (!mk_strict && cpumask_test_cpu(cpu, &taken)))
+			return -EBUSY;
+		if (cpu == BOOT_CPU || !cpu_present(cpu) || mk_apic_id(cpu) == BAD_APICID)
+			return -EINVAL;
+	}
+	return nr_instances < MK_INSTANCES_MAX ? 0 : -ENOSPC;
+}
+
+static int start(struct instance *instance, unsigned int cpu)
+{
+	struct instance *previous;
+	int ret = check(instance);
+
+	if (ret)
+		return ret;
+	mk_forget_booted(&instance->cpus);
+	ret = mk_start_cpu(mk_apic_id(cpu), instance->entry, &instance->tables);
+	if (ret)
+		return ret;
+	previous = owner_of(cpu);
+	if (previous)		/* strict: a boot restarts whatever ran there */
+		retire(previous);
+	enlist(instance);
+	return 0;
+}
+
+static int boot(unsigned int cpu, const struct mk_selection *selection)
+{
+	struct instance *instance;
+	int ret;
+
+	/* The RFC looks at the CPU first, then at the images. */
+	if (cpu_online(cpu))
+		return -EBUSY;
+	instance = selection ? selected_instance(cpu, selection) : plain_instance(cpu);
+	if (IS_ERR(instance))
+		return PTR_ERR(instance);
+	ret = start(instance, cpu);
+	if (ret)
+		discard(instance);
+	else
+		pr_info("started 0x%lx on CPU %u\n", instance->entry, cpu);
+	return ret;
+}
+
+/* reboot(2) with the multikernel command; @arg points to the struct of one int, the CPU's number in the host. */
+long mk_instance_boot(const int __user *arg)
+{
+	struct mk_selection *selection;
+	int cpu;
+	long ret;
+
+	if (get_user(cpu, arg))
+		return -EFAULT;
+	if (cpu < 0 || cpu >= nr_cpu_ids || !cpu_possible(cpu))
+		return -EINVAL;
+	if (!mk_kexec_trylock())
+		return -EBUSY;
+	cpus_read_lock();
+	mutex_lock(&mk_lock);
+	selection = mk_select_take();
+	ret = boot(cpu, selection);
+	mk_select_free(selection);
+	mutex_unlock(&mk_lock);
+	cpus_read_unlock();
+	mk_kexec_unlock();
+	return ret;
+}
+
+/* Words of an instance are shown to people: printable, and nothing that ends the quotes. */
+static void set_text(struct instance *instance, const char *text)
+{
+	unsigned int i;
+
+	strscpy(instance->text, text, sizeof(instance->text));
+	for (i = 0; instance->text[i]; i++)
+		if (!isprint(instance->text[i]) || strchr("\"\\", instance->text[i]))
+			instance->text[i] = '.';
+}
+
+/* By message, or by the mailbox; the first word counts. Needs mk_lock. */
+static void end(struct instance *instance, const char *text)
+{
+	if (instance->ended)
+		return;
+	instance->ended = true;
+	set_text(instance, text);
+	pr_info("instance 0x%lx ended: %s\n", instance->entry, instance->text);
+}
+
+void mk_instance_ended(u32 apic_id, const char *text)
+{
+	struct instance *instance;
+	unsigned int cpu;
+
+	mutex_lock(&mk_lock);
+	list_for_each_entry(instance, &instances, node)
+		for_each_cpu(cpu, &instance->cpus)
+			if (mk_apic_id(cpu) == apic_id)
+				end(instance, text);
+	mutex_unlock(&mk_lock);
+}
+
+/* An instance without a channel can still say in its mailbox how it ended. */
+static void read_mailbox(struct instance *instance)
+{
+	static const char *const states[] = {
+		[3] = "panicked", [4] = "halted", [5] = "restart requested", [6] = "powered off"
+	};
+	struct mk_range mailbox = { instance->entry - ENTRY_OFFSET, PAGE_SIZE };
+	char text[MK_TEXT_MAX];
+	void *page;
+	u32 state;
+
+	if (!mk_range_sane(&mailbox) || !mk_pool_covers(&mailbox))
+		return;
+	page = memremap(mailbox.start, PAGE_SIZE, MEMREMAP_WB);
+	if (!page)
+		return;
+	state = READ_ONCE(*(u32 *)(page + MAILBOX_STATE));
+	memcpy(text, page + MAILBOX_TEXT, sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	if (READ_ONCE(*(u64 *)page) == MAILBOX_MAGIC && state < ARRAY_SIZE(states) && states[state])
+		end(instance, *text ? text : states[state]);
+	memunmap(page);
+}
+
+static int show_one(char *buf, int at, struct instance *instance)
+{
+	const char *comma = "";
+	unsigned int cpu;
+	int n = at;
+
+	n += sysfs_emit_at(buf, n, "entry=0x%lx cpus=", instance->entry);
+	for_each_cpu(cpu, &instance->cpus) {
+		n += sysfs_emit_at(buf, n, "%s%u", comma, cpu);
+		comma = ",";
+	}
+	n += sysfs_emit_at(buf, n, " apic=");
+	comma = "";
+	for_each_cpu(cpu, &instance->cpus) {
+		n += sysfs_emit_at(buf, n, "%s%u", comma, mk_apic_id(cpu));
+		comma = ",";
+	}
+	n += sysfs_emit_at(buf, n, " memory=");
+	n += mk_ranges_print(buf, n, instance->memory, instance->nr_memory);
+	n += sysfs_emit_at(buf, n, " state=%s text=\"%s\"\n",
+			   instance->ended ? "ended" : "running", instance->text);
+	return n - at;
+}
+
+ssize_t mk_instance_show(char *buf)
+{
+	struct instance *instance;
+	int n = 0;
+
+	mutex_lock(&mk_lock);
+	list_for_each_entry(instance, &instances, node) {
+		if (!instance->ended)
+			read_mailbox(instance);
+		n += show_one(buf, n, instance);
+	}
+	mutex_unlock(&mk_lock);
+	return n;
+}
+
+/* Strict: the host took CPUs back, which ended whatever ran there. */
+static void collect_lost(struct work_struct *unused)
+{
+	struct instance *instance, *next;
+
+	cpus_read_lock();
+	mutex_lock(&mk_lock);
+	list_for_each_entry_safe(instance, next, &instances, node)
+		if (!cpumask_subset(&instance->cpus, &taken))
+			retire(instance);
+	mutex_unlock(&mk_lock);
+	cpus_read_unlock();
+}
+static DECLARE_WORK(lost_work, collect_lost);
+
+/* The host must not take a CPU online that an instance runs on. The RFC lets it, and the instance dies of it. */
+static int before_online(unsigned int cpu)
+{
+	if (!cpumask_test_cpu(cpu, &taken))
+		return 0;
+	if (!mk_strict)
+		return -EBUSY;
+	cpumask_clear_cpu(cpu, &taken);
+	schedule_work(&lost_work);
+	return 0;
+}
+
+/* Sleep takes the power from memory controller and processors, with the instances on them. */
+static int power_event(struct notifier_block *nb, unsigned long action, void *data)
+{
+	if ((action == PM_SUSPEND_PREPARE || action == PM_HIBERNATION_PREPARE) && nr_instances)
+		return notifier_from_errno(-EBUSY);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block power_nb = { .notifier_call = power_event };
+
+int mk_instance_start(void)
+{
+	int ret = register_pm_notifier(&power_nb);
+
+	if (ret)
+		return ret;
+	ret = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "mkstock:online", before_online, NULL);
+	if (ret < 0) {
+		unregister_pm_notifier(&power_nb);
+		return ret;
+	}
+	hotplug_state = ret;
+	return 0;
+}
+
+void mk_instance_stop(void)
+{
+	cpuhp_remove_state_nocalls(hotplug_state);
+	unregister_pm_notifier(&power_nb);
+	flush_work(&lost_work);
+}

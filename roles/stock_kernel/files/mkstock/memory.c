@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Copyright (c) 2026 multikernel.core contributors
+ *
+ * Memory that the host does not use. The proof goes page by page, and what cannot be proven is the host's.
+ */
+#include "mkstock.h"
+
+#include <linux/ioport.h>
+#include <linux/memory_hotplug.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/sizes.h>
+#include <linux/sysfs.h>
+#include <asm/e820/api.h>
+
+#define LOW_CHUNK SZ_64K
+
+/*
+ * Real memory that the host was told to leave alone (memmap=nn$ss): the firmware calls it RAM, so it is no device, and the
+ * kernel calls it reserved, so neither the page allocator nor a driver has it.
+ */
+static bool reserved_at_boot(u64 page)
+{
+	return e820__mapped_raw_any(page, page + PAGE_SIZE, E820_TYPE_RAM) &&
+	       !e820__mapped_any(page, page + PAGE_SIZE, E820_TYPE_RAM) &&
+	       region_intersects(page, PAGE_SIZE, IORESOURCE_MEM, IORES_DESC_RESERVED) == REGION_INTERSECTS;
+}
+
+/* A page of a memory block that was taken offline: RAM, but the kernel has no live page structure for it. */
+static bool offline(u64 page)
+{
+	return page_is_ram(PHYS_PFN(page)) && !pfn_to_online_page(PHYS_PFN(page));
+}
+
+/*
+ * Since 5.13 the kernel reserves the first MiB as a whole and uses of it only what lies above its own real-mode code, besides
+ * page 0 with the firmware's data.
+ */
+static bool spare_low(u64 page)
+{
+	struct page *p = pfn_to_online_page(PHYS_PFN(page));
+
+	return page && page + PAGE_SIZE <= mk_real_mode() && page < SZ_1M && p && PageReserved(p) &&
+	       e820__mapped_raw_any(page, page + PAGE_SIZE, E820_TYPE_RAM);
+}
+
+bool mk_memory_unused(const struct mk_range *range)
+{
+	u64 page;
+
+	if (!mk_range_sane(range))
+		return false;
+	for (page = range->start; page < range->start + range->size; page += PAGE_SIZE) {
+		if (!offline(page) && !reserved_at_boot(page) && !spare_low(page))
+			return false;
+		cond_resched();
+	}
+	return true;
+}
+
+/* Unused memory below 1 MiB that is not ours: an instance's real-mode code needs some. */
+bool mk_memory_is_low(const struct mk_range *range)
+{
+	struct mk_range trampoline = { mk_trampoline_page(), PAGE_SIZE };
+
+	return mk_range_sane(range) && range->start + range->size <= SZ_1M &&
+	       !mk_range_overlap(range, &trampoline) && mk_memory_unused(range);
+}
+
+ssize_t mk_low_show(char *buf)
+{
+	struct mk_range chunk = { LOW_CHUNK, LOW_CHUNK };
+	int n = 0;
+
+	for (; chunk.start < SZ_1M; chunk.start += LOW_CHUNK)
+		if (mk_memory_is_low(&chunk))
+			n += sysfs_emit_at(buf, n, "0x%llx 0x%llx\n", chunk.start, chunk.size);
+	return n;
+}
