@@ -17,7 +17,7 @@ from .._layout import units
 MIB = 1 << 20
 
 # Present on every x86 machine, listed or not (Intel SDM volume 3, 11.4.1; ACPI MADT default).
-_APIC_PAGES = ((0xFEE00000, 0xFEE00FFF, "Local APIC"), (0xFEC00000, 0xFEC00FFF, "IO-APIC"))
+APIC_PAGES = ((0xFEE00000, 0xFEE00FFF, "Local APIC"), (0xFEC00000, 0xFEC00FFF, "IO-APIC"))
 _SUFFIX = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40, "P": 50, "E": 60}
 
 _LINE = re.compile(r"( *)([0-9a-f]+)-([0-9a-f]+) : (.*)")
@@ -109,7 +109,7 @@ def host_use(ranges: Iterable[Range], facts: Dict[str, Any], within_pool: bool =
     if segments is None:
         return None
     starts = [segment.start for segment in segments]
-    pool = _merge(facts["dialect"]["pool"]) if within_pool and facts["dialect"]["pool"] is not None else None
+    pool = merge(facts["dialect"]["pool"]) if within_pool and facts["dialect"]["pool"] is not None else None
     low = facts["memory"]["low"]
     conflicts: List[Conflict] = []
     for base, size in ranges:
@@ -119,7 +119,7 @@ def host_use(ranges: Iterable[Range], facts: Dict[str, Any], within_pool: bool =
             conflicts.extend(_low_conflicts(base, size, low))
             continue
         conflicts.extend(_segment_conflicts(base, size, segments, starts))
-        if pool is not None and not _inside(base, size, pool):
+        if pool is not None and not inside(base, size, pool):
             conflicts.append(Conflict(base, size, base, base + size - 1, "pool", "not part of the pool that the host has declared"))
     return conflicts
 
@@ -137,9 +137,9 @@ def _segments(facts: Dict[str, Any]) -> Optional[List[_Segment]]:
     iomem = facts["memory"]["iomem"]
     if iomem is None:
         return None
-    reserved = _merge(memmap_reserved(facts["kernel"]["cmdline"]))
-    offline = _merge(_offline(facts["memory"]))
-    entries = list(iomem) + [{"start": start, "end": end, "name": name, "depth": 99} for start, end, name in _APIC_PAGES]
+    reserved = merge(memmap_reserved(facts["kernel"]["cmdline"]))
+    offline = merge(_offline(facts["memory"]))
+    entries = list(iomem) + [{"start": start, "end": end, "name": name, "depth": 99} for start, end, name in APIC_PAGES]
     cuts = {entry["start"] for entry in entries} | {entry["end"] + 1 for entry in entries}
     for base, size in reserved + offline:
         cuts.update((base, base + size))
@@ -162,10 +162,10 @@ def _used_by(active: Sequence[Dict[str, Any]], start: int, size: int, reserved: 
     for entry in sorted(active, key=lambda one: -one["depth"]):
         name = entry["name"]
         if name.lower() == "reserved":
-            if not _inside(start, size, reserved):
+            if not inside(start, size, reserved):
                 return "firmware", "reserved by the firmware"
         elif name == "System RAM":
-            if not _inside(start, size, offline):
+            if not inside(start, size, offline):
                 return "ram", "System RAM of the host"
         else:
             return _kind(name), "{0} of the host".format(name)
@@ -213,7 +213,7 @@ def _low_conflicts(base: int, size: int, low: Optional[Sequence[Sequence[int]]])
         return [Conflict(base, size, base, end, "low", "partly below 1 MiB; a range must lie below or above it")]
     if low is None:
         return [Conflict(base, size, base, end, "low", "below 1 MiB, where no chunk is known to be free")]
-    if not _inside(base, size, _merge(low)):
+    if not inside(base, size, merge(low)):
         known = ", ".join(units.format_range(chunk[0], chunk[1]) for chunk in low) or "none"
         return [Conflict(base, size, base, end, "low", "not in a chunk below 1 MiB that the host leaves free (known: {0})".format(known))]
     return []
@@ -226,7 +226,8 @@ def _offline(memory: Dict[str, Any]) -> List[Range]:
     return [(block["number"] * size, size) for block in memory["blocks"] or [] if block["state"] == "offline"]
 
 
-def _merge(ranges: Iterable[Sequence[int]]) -> List[Range]:
+def merge(ranges: Iterable[Sequence[int]]) -> List[Range]:
+    """Return ranges (base, size) sorted, disjoint, those that touch joined."""
     merged: List[Range] = []
     for base, size in sorted((one[0], one[1]) for one in ranges):
         if merged and base <= merged[-1][0] + merged[-1][1]:
@@ -236,7 +237,8 @@ def _merge(ranges: Iterable[Sequence[int]]) -> List[Range]:
     return merged
 
 
-def _inside(base: int, size: int, merged: List[Range]) -> bool:
+def inside(base: int, size: int, merged: List[Range]) -> bool:
+    """Tell whether a range lies wholly inside one of ranges that merge() returned."""
     index = bisect.bisect_right(merged, (base, 1 << 64)) - 1
     return index >= 0 and base + size <= merged[index][0] + merged[index][1]
 

@@ -1,0 +1,152 @@
+# Copyright (c) 2026 multikernel.core contributors
+# SPDX-License-Identifier: BSD-2-Clause
+"""Rules on the host: that it can do what is asked, and keeps being able to."""
+
+from __future__ import annotations
+
+import re
+from typing import Iterator
+
+from .case import Case
+from .registry import Outcome, fail, rule
+
+# The name becomes a directory, an iomem label and a word on a command line.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+RESERVED = ("host", "pool", "all", "none")
+
+# A load, one more after a failed start, and the unload that empties the list.
+CALLS_PER_LOAD = 3
+
+
+@rule(
+    "life-name",
+    "error",
+    "Instances have plain names",
+    "The name becomes part of file names and of the instance's command line.",
+)
+def life_name(case: Case) -> Iterator[Outcome]:
+    for name in sorted(case.layout["instances"]):
+        path = ("instances", name)
+        if not NAME.fullmatch(name) or ".." in name:
+            message = "the instance name {0!r} is no plain name.".format(name)
+            yield fail(message, path, "use letters, digits, _, - and ., at most 63 of them, a letter or digit first, and no ..")
+        elif name in RESERVED:
+            yield fail("the name {0} is reserved; an instance cannot have it.".format(name), path, "choose another name")
+
+
+@rule(
+    "life-support",
+    "error",
+    "The host speaks a multikernel dialect",
+    "Without /proc/multikernel or /sys/fs/multikernel there is nothing to load an instance with.",
+    needs=("dialect.name",),
+)
+def life_support(case: Case) -> Iterator[Outcome]:
+    name = case.fact("dialect.name")
+    if name == "none":
+        message = "this host's kernel ({0}) has no multikernel support: there is no /proc/multikernel.".format(
+            case.fact("kernel.release") or "release not known"
+        )
+        yield fail(message, (), "boot a kernel with multikernel, or load mkstock with the role stock_kernel")
+    elif name == "kernfs":
+        message = "this host speaks the kernfs dialect (/sys/fs/multikernel), which this version cannot speak."
+        yield fail(message, (), "use a kernel with /proc/multikernel, or mkstock")
+
+
+@rule(
+    "life-kexec-allowed",
+    "error",
+    "The host allows loading kernels",
+    "kexec_load_disabled is one-way until the next boot, and loading needs CAP_SYS_BOOT.",
+    needs=("kexec.load_disabled", "privileged"),
+    source="Documentation/admin-guide/sysctl/kernel.rst",
+)
+def life_kexec_allowed(case: Case) -> Iterator[Outcome]:
+    if case.fact("kexec.load_disabled"):
+        message = "this host has kernel.kexec_load_disabled=1, which forbids loading kernels until it is rebooted."
+        yield fail(message, (), "remove the setting (look in /etc/sysctl.d) and reboot the host")
+    if not case.fact("privileged"):
+        message = "the facts were collected without root, so that nothing can be loaded (CAP_SYS_BOOT is missing)."
+        yield fail(message, (), "run as root: become: true")
+
+
+@rule(
+    "life-kexec-quota",
+    "error",
+    "The host allows enough loads",
+    "kexec_load_limit_reboot counts down with every load and unload, and can only be lowered until the next boot.",
+    needs=("kexec.limit_reboot",),
+    source="Documentation/admin-guide/sysctl/kernel.rst",
+)
+def life_kexec_quota(case: Case) -> Iterator[Outcome]:
+    limit = case.fact("kexec.limit_reboot")
+    loads = sum(1 for instance in case.instances.values() if instance["state"] in ("running", "loaded"))
+    if 0 <= limit < loads * CALLS_PER_LOAD:
+        message = "{0} instances need up to {1} loads and unloads, but kernel.kexec_load_limit_reboot allows {2} more.".format(
+            loads, loads * CALLS_PER_LOAD, limit
+        )
+        yield fail(message, ("instances",), "raise the limit at boot, and reboot the host")
+
+
+@rule(
+    "sec-lockdown",
+    "error",
+    "The host is not locked down",
+    "kexec_load(2) takes no signatures, so that lockdown forbids it; only kexec_file_load is left, which has no multikernel.",
+    needs=("lockdown",),
+    source="kernel_lockdown(7)",
+)
+def sec_lockdown(case: Case) -> Iterator[Outcome]:
+    mode = case.fact("lockdown")
+    if mode != "none":
+        message = "this host is in lockdown mode {0}, which forbids kexec_load.".format(mode)
+        yield fail(message, (), "boot it without lockdown= and without secure boot")
+
+
+@rule(
+    "time-tsc",
+    "error",
+    "The time stamp counter is a clock",
+    "An instance has no other clock: the counter must not stop or change its pace, and its frequency must be told.",
+    needs=("tsc.khz", "tsc.constant", "tsc.nonstop"),
+    waivable=True,
+)
+def time_tsc(case: Case) -> Iterator[Outcome]:
+    linux = [name for name in case.instances if case.is_linux(name)]
+    if not linux:
+        return
+    lacks = [flag for flag, key in (("constant_tsc", "constant"), ("nonstop_tsc", "nonstop")) if not case.fact("tsc." + key)]
+    # A virtual machine hides the flags although its counter is steady.
+    severity = "warning" if case.fact("virtualization") not in (None, "none") else None
+    if lacks:
+        message = "this machine's time stamp counter is not invariant: its CPUs lack {0}.".format(" and ".join(lacks))
+        yield fail(message, (), "in QEMU, add invtsc to -cpu", severity)
+    if case.fact("tsc.clocksource") not in (None, "tsc", "kvm-clock", "hyperv_clocksource_tsc_page"):
+        message = "the host itself does not trust the time stamp counter: its clock source is {0}.".format(case.fact("tsc.clocksource"))
+        yield fail(message, (), "look for 'tsc: Marking TSC unstable' in the host's log", severity)
+
+
+@rule(
+    "life-kdump",
+    "info",
+    "The host's crash kernel knows of instances",
+    "After a host panic the crash kernel starts while instances go on running on their CPUs and memory.",
+    needs=("kexec.crash_loaded",),
+)
+def life_kdump(case: Case) -> Iterator[Outcome]:
+    if case.fact("kexec.crash_loaded") and case.instances:
+        message = "a crash kernel is loaded; after a host panic it does not stop the instances, and its dump holds their memory, too."
+        yield fail(message, ())
+
+
+@rule(
+    "life-restart",
+    "info",
+    "Instances that restart are watched",
+    "Only what is watched can be found dead.",
+)
+def life_restart(case: Case) -> Iterator[Outcome]:
+    for name, instance in case.instances.items():
+        if instance["restart"] == "always" and instance["health"] is None and instance["state"] == "running":
+            message = "{0} is to be restarted always, but its health is not watched: a hang goes unnoticed.".format(name)
+            yield fail(message, ("instances", name, "restart"), "add health: {within: 30s}")
