@@ -66,6 +66,8 @@ def parser() -> argparse.ArgumentParser:
     _layout(command, facts="judge it for this machine, too (a bundle from mkl facts; repeat for several machines)", several=True)
     command.add_argument("--format", choices=("text", "json", "sarif"), default="text", help="how to report (default: text)")
 
+    command.add_argument("-v", "--verbose", action="store_true", help="tell what is not known, too (text only)")
+
     command = _command(commands, "plan", plan, "show the steps that would make the layout true on a machine")
     _layout(command, facts="the machine (a bundle from mkl facts)", required=True)
     command.add_argument("--state", metavar="S", help="what runs there now (from layout_info; default: nothing runs)")
@@ -109,7 +111,7 @@ def validate(options: argparse.Namespace) -> int:
 
         _print_json(sarif(errors, findings, _rules()))
     else:
-        _tell(options.file, verdicts)
+        _tell(options.file, verdicts, options.verbose)
     return OK if good else INVALID
 
 
@@ -265,7 +267,7 @@ def _rules() -> list[dict[str, t.Any]]:
     return rules()
 
 
-def _tell(file: str, verdicts: list[tuple[str | None, t.Any]]) -> None:
+def _tell(file: str, verdicts: list[tuple[str | None, t.Any]], verbose: bool) -> None:
     """The text of mkl validate: what is wrong first, then one line of result for each machine."""
     from ._check import finding_line
 
@@ -273,7 +275,7 @@ def _tell(file: str, verdicts: list[tuple[str | None, t.Any]]) -> None:
         for error in verdict.errors:
             print(error)
         for finding in verdict.findings:
-            if finding["verdict"] == "fail":
+            if finding["verdict"] == "fail" or verbose:
                 print((f"{path}: " if path and len(verdicts) > 1 else "") + finding_line(finding))
         about = f"{file} for {path}" if path else file
         if verdict.errors:

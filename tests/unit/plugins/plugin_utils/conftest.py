@@ -34,6 +34,7 @@ GOOD: dict[str, t.Any] = {
         "beat": {"between": ["host", "web"]},
         "feed": {"between": ["web", "rt"], "kind": "shared_memory", "size": "2MiB", "writer": "web"},
     },
+    "waivers": {"sec-one-trust": "a machine to try things on"},
 }
 
 
