@@ -49,23 +49,12 @@ class Stage:
     quick: bool = False
 
 
-class Failure(Exception):
-    """A command of a stage failed; ``counts`` say what had been counted by then."""
-
-    def __init__(self, message: str, counts: Counts) -> None:
-        super().__init__(message)
-        self.counts = counts
-
-
 def run(stage: Stage) -> tuple[Counts, float]:
     """Run one stage and return its counts and seconds. A stage that breaks counts as one failure: it never ends the run."""
     LOGS.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     try:
         counts = stage.run()
-    except Failure as failure:
-        print(f"      {failure}", flush=True)
-        counts = failure.counts
     except Exception:  # noqa: BLE001  # the other stages still have something to tell
         traceback.print_exc(file=sys.stdout)
         counts = Counts(failed=1)

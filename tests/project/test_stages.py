@@ -1,0 +1,83 @@
+# Copyright (c) 2026 multikernel.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Promises of the test runner itself: it counts right, it ends what hangs, a broken stage is a failure and not the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """scripts/stages/base.py, with its logs in a folder of this test."""
+    monkeypatch.setenv("MULTIKERNEL_CHECKOUT", str(TOP))
+    monkeypatch.setenv("MULTIKERNEL_CACHE", str(tmp_path))
+    monkeypatch.setenv("MULTIKERNEL_WORK", str(tmp_path))
+    monkeypatch.setenv("ANSIBLE_COLLECTIONS_PATH", str(tmp_path))
+    monkeypatch.syspath_prepend(str(TOP / "scripts"))
+    for name in [name for name in sys.modules if name == "stages" or name.startswith("stages.")]:
+        monkeypatch.delitem(sys.modules, name)
+    from stages import base as module
+
+    module.LOGS.mkdir(parents=True)
+    yield module
+
+
+def test_counts_add_up(base: ModuleType) -> None:
+    total = base.Counts(3, 1) + base.Counts(2, 0, 4)
+    assert str(total) == "5 passed, 1 failed, 4 skipped"
+    assert str(base.Counts(5)) == "5 passed, 0 failed"
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ("noise\n12 passed, 0 failed\n", (12, 0, 0)),
+        ("1 passed, 9 failed\nthen\n8 passed, 2 failed, 1 skipped\n", (8, 2, 1)),
+        ("kernel: 3 passed, 1 failed\n", (3, 1, 0)),
+        ("everything passed, nothing failed", None),
+    ],
+)
+def test_the_last_closing_line_counts(base: ModuleType, output: str, expected: tuple[int, int, int] | None) -> None:
+    found = base.closing_line(output)
+    assert (found and (found.passed, found.failed, found.skipped)) == expected
+
+
+def test_junit_errors_are_failures(base: ModuleType, tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    report.write_text('<testsuites><testsuite tests="10" failures="1" errors="2" skipped="3"/></testsuites>')
+    assert base.junit(report) == base.Counts(4, 3, 3)
+    assert base.junit(tmp_path / "missing.xml") == base.Counts()
+
+
+def test_a_command_that_hangs_is_ended_with_its_children(base: ModuleType, tmp_path: Path) -> None:
+    witness = tmp_path / "alive"
+    script = f"(sleep 4; touch {witness}) & sleep 60"
+    began = time.monotonic()
+    status, _ = base.command("hang", ["sh", "-c", script], limit=1)
+    assert status == 124
+    assert time.monotonic() - began < 4
+    time.sleep(max(0.0, 5 - (time.monotonic() - began)))
+    assert not witness.exists(), "a child outlived the limit"
+
+
+def test_a_stage_that_breaks_is_one_failure(base: ModuleType) -> None:
+    def broken() -> None:
+        raise RuntimeError("no such thing")
+
+    counts, _seconds = base.run(base.Stage("broken", "never", broken))
+    assert counts == base.Counts(failed=1)
+
+
+def test_pytest_without_a_test_is_a_failure(base: ModuleType, tmp_path: Path) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    assert base.pytest("empty", [folder], limit=60).failed == 1
