@@ -184,6 +184,21 @@ placed:
   returned: success
   type: dict
   sample: {version: 1, name: edge-box}
+picture:
+  description: The machine as text, with each instance on its CPUs and in its memory.
+  returned: success, when there is a layout
+  type: str
+  sample: "CPU  0    1    2    3"
+table_text:
+  description: RV(instances) as a table of text.
+  returned: success, when there is a layout
+  type: str
+  sample: "web  running  CPU 2  256 MiB"
+isolation:
+  description: How well the instances are isolated from each other and from the host, as text.
+  returned: success, when there is a layout
+  type: str
+  sample: "web: grade C"
 undone:
   description: What was taken back.
   returned: failure of a step

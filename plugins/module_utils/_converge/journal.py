@@ -36,7 +36,7 @@ class Journal:
         os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
         self._trim()
         self._handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self.apply = "%s-%d" % (time.strftime("%Y%m%dT%H%M%S"), os.getpid())
+        self.apply = "%s-%s" % (time.strftime("%Y%m%dT%H%M%S"), os.urandom(4).hex())
         self.write("begin", record)
         return self.apply
 

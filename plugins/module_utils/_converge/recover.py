@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .._plan import steps as plan_steps
 from .._rules.finding import Finding
@@ -31,7 +31,6 @@ def recover(cut: Sequence[Record], journal: Journal, store: Store, dialect: Any,
         journal.end("recovered")
         return [], []
     begun = [plan_steps.from_record(record["step"]) for record in cut if record["kind"] == "step"]
-    facts["cpus"]["each"] = _known(cut[0]["topology"], facts["cpus"]["each"])
     previous = remember.base(kept, facts)
     dialect.observe(previous, facts)
     for record in cut:
@@ -44,6 +43,13 @@ def recover(cut: Sequence[Record], journal: Journal, store: Store, dialect: Any,
         return undone, stuck
     journal.end("recovered")
     return undone or ["an apply that had changed nothing yet"], []
+
+
+def topology(cut: Sequence[Record], kept: Optional[Dict[str, Any]]) -> Dict[str, Any]:
+    """What is remembered of the CPUs that are offline now: by the last apply, and by one that was cut off."""
+    known = dict((kept or {}).get("topology") or {})
+    known.update(cut[0]["topology"] if cut else {})
+    return known
 
 
 def warning(cut: Sequence[Record]) -> Finding:
@@ -60,7 +66,3 @@ def _instance(record: Record, cut: Sequence[Record]) -> str:
         return str(record["step"]["instance"])
     return str(next(one["step"]["instance"] for one in cut if one["kind"] == "step" and one["number"] == record["number"]))
 
-
-def _known(before: Dict[str, Any], now: Dict[str, Any]) -> Dict[str, Any]:
-    """The topology as it was before CPUs went offline, where it is not known now."""
-    return {number: one if one.get("apic_id") is not None else before.get(number, one) for number, one in now.items()}

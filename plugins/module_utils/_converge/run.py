@@ -52,7 +52,7 @@ def apply(layout: Optional[Dict[str, Any]], state: str = "present", check: bool 
     """
     wish = options or Options()
     if state == "present":
-        _check_shape(layout)
+        check_shape(layout)
     digest = canonical.digest(layout) if state == "present" and layout is not None else None
     machine = system if system is not None else System(root)
     run = _Run(layout if state == "present" else None, digest, check, wish, machine)
@@ -86,18 +86,17 @@ class _Run:
     # observe
 
     def _facts(self) -> None:
-        self.kept = self.store.state()
-        self.facts = self.system.facts(_image_paths(self.layout), (self.kept or {}).get("topology"))
+        self.kept, self.cut = self.store.state(), self.journal.interrupted()
+        self.facts = self.system.facts(image_paths(self.layout), recover.topology(self.cut, self.kept))
         self.dialect = choose(self.facts, self.system, self.options.health_timeout, self.options.console_logs)
 
     def _recover(self) -> None:
-        cut = self.journal.interrupted()
-        if not cut:
+        if not self.cut:
             return
         if self.check:
-            self.findings.append(recover.warning(cut))
+            self.findings.append(recover.warning(self.cut))
             return
-        self.recovered, stuck = recover.recover(cut, self.journal, self.store, self.dialect, self.facts, self.system)
+        self.recovered, stuck = recover.recover(self.cut, self.journal, self.store, self.dialect, self.facts, self.system)
         if stuck:
             raise ApplyError("an earlier apply was cut off and could not be undone: " + "; ".join(stuck), undone=self.recovered, stuck=stuck)
         self._facts()
@@ -130,9 +129,8 @@ class _Run:
 
     def _refusal(self, blocking: Sequence[Any], findings: Optional[Sequence[Any]] = None) -> ApplyError:
         told = list(findings if findings is not None else blocking)
-        sentences = [one.message + (" (%s)" % one.hint if one.hint else "") for one in blocking]
-        unique = list(dict.fromkeys(sentences))
-        return ApplyError("the layout is refused, nothing was changed: " + "; ".join(unique),
+        sentences = list(dict.fromkeys(one.message + (" (%s)" % one.hint if one.hint else "") for one in blocking))
+        return ApplyError("the layout is refused, nothing was changed: " + "; ".join(sentences),
                           findings=[one.to_dict() for one in told if one.verdict != "pass"], changed=bool(self.recovered))
 
     # converge
@@ -153,7 +151,7 @@ class _Run:
         self.journal.end("applied")
         result["steps"] += [{"do": step.do, "say": step.say, "seconds": 0.0, "result": {}} for step in steps if step.do == "save"]
         self.state = dict(seen, digest=self.digest)
-        result.update(after=_summary(self.state), instances=self._instances(self.state), table=seen["table"])
+        result.update(after=_summary(self.state), instances=instances(self.state), table=seen["table"])
         return result
 
     def _verify(self, work: List[Step], after: Dict[str, Any], seen: Dict[str, Any], result: Result) -> None:
@@ -188,26 +186,30 @@ class _Run:
         return {
             "changed": bool(steps or self.recovered), "digest": self.digest, "plan": [step.to_dict() for step in steps], "steps": [],
             "before": before, "after": after, "findings": [one.to_dict() for one in self.findings],
-            "diff": text.diff(self.store.desired(), self.layout, have, self.specs, steps), "instances": self._instances(self.state),
+            "diff": text.diff(self.store.desired(), self.layout, have, self.specs, steps), "instances": instances(self.state),
             "table": self.state["table"], "unverifiable": [], "recovered": self.recovered, "facts": self.facts,
             "placed": self.placed if self.layout is not None else None,
         }
 
-    def _instances(self, state: Dict[str, Any]) -> List[Dict[str, Any]]:
-        return [{
-            "name": name, "state": one["state"], "cpus": one["spec"]["cpus"], "memory": {"base": one["spec"]["base"], "size": one["spec"]["size"]},
-            "image": one["spec"]["image"]["name"], "uname": one["uname"], "beats": one["beats"], "evidence": one["evidence"],
-        } for name, one in sorted(state["instances"].items())]
+
+def instances(state: Dict[str, Any]) -> List[Dict[str, Any]]:
+    """What runs, one entry for each instance, from the state that a dialect observed."""
+    return [{
+        "name": name, "state": one["state"], "cpus": one["spec"]["cpus"], "memory": {"base": one["spec"]["base"], "size": one["spec"]["size"]},
+        "image": one["spec"]["image"]["name"], "uname": one["uname"], "beats": one["beats"], "evidence": one["evidence"],
+    } for name, one in sorted(state["instances"].items())]
 
 
-def _check_shape(layout: Any) -> None:
+def check_shape(layout: Any) -> None:
+    """Raises ApplyError with a sentence unless layout has the canonical shape."""
     try:
         canonical.check_shape(layout)
     except canonical.LayoutShapeError as error:
         raise ApplyError("this is no canonical layout: %s (the action plugin of this module makes one of what people write)" % error) from error
 
 
-def _image_paths(layout: Optional[Dict[str, Any]]) -> List[str]:
+def image_paths(layout: Optional[Dict[str, Any]]) -> List[str]:
+    """The kernel and initrd files that a layout names."""
     paths = set()
     for image in (layout or {"images": {}})["images"].values():
         paths.update(one["path"] for one in (image["kernel"], image["initrd"]) if one)

@@ -30,8 +30,8 @@ def diff(before: Optional[Dict[str, Any]], after: Optional[Dict[str, Any]], have
 
 
 def yaml(value: Any) -> str:
-    """Plain JSON data as YAML text: keys sorted, null and empty entries left out, addresses in hexadecimal."""
-    return "".join(line + "\n" for line in _lines(value, None))
+    """Plain JSON data as YAML text: keys sorted, what is null or empty left out, addresses in hexadecimal."""
+    return "".join(line + "\n" for line in _lines(_told(value), None))
 
 
 def _side(layout: Optional[Dict[str, Any]], specs: Dict[str, Dict[str, Any]]) -> str:
@@ -41,12 +41,18 @@ def _side(layout: Optional[Dict[str, Any]], specs: Dict[str, Dict[str, Any]]) ->
     return (yaml(layout) if layout else "") + "".join(lines)
 
 
+def _told(value: Any) -> Any:
+    """The same without what says nothing."""
+    if isinstance(value, dict):
+        told = {key: _told(one) for key, one in value.items()}
+        return {key: one for key, one in told.items() if one is not None and one != {} and one != [] and one != ""}
+    return [_told(one) for one in value] if isinstance(value, list) else value
+
+
 def _lines(value: Any, key: Optional[str]) -> List[str]:
     if isinstance(value, dict):
         lines: List[str] = []
         for name, one in sorted(value.items()):
-            if one is None or one == {} or one == []:
-                continue
             if isinstance(one, (dict, list)) and not _is_flat(one):
                 lines.append("%s:" % _scalar(name, None))
                 lines += ["  " + line for line in _lines(one, name)]

@@ -181,6 +181,7 @@ class _Planner:
             numbers = range(mine[0] // size, (mine[1] + size - 1) // size) if size else []
             whole = [number for number in numbers if ranges.contains([mine], (number * size, (number + 1) * size)) and number in blocks]
             left = ranges.subtract(host, [(number * size, (number + 1) * size) for number in whole])
+            self._pinned(mine)
             if left:
                 unit = "" if not size else ", or let it begin and end at a multiple of 0x%x so that whole memory blocks can be taken offline" % size
                 self.findings.append(Finding(
@@ -189,6 +190,15 @@ class _Planner:
                     hint="reserve it on the host's command line: memmap=%dM$0x%x%s" % ((mine[1] - mine[0]) >> 20, mine[0], unit)))
             wanted += [number for number in whole if blocks[number] == "online"]
         return wanted
+
+    def _pinned(self, mine: ranges.Range) -> None:
+        """Memory that the host can never give up: its own kernel lies where it was put at boot."""
+        for one in self.facts["memory"].get("iomem") or []:
+            if one["name"].startswith(("Kernel ", "Crash kernel")) and ranges.overlap(mine, (one["start"], one["end"] + 1)):
+                self.findings.append(Finding(
+                    rule="plan.host_kernel", severity="error", verdict="fail", path=("pool", "memory"),
+                    message="the pool %s holds the host's own %r at %s, which cannot be moved" % (span(mine), one["name"], span((one["start"], one["end"] + 1))),
+                    hint="choose other memory, or boot the host with nokaslr so that its kernel stays low"))
 
     def _writers_first(self, names: List[str]) -> List[str]:
         """names in their order, but who writes a channel's area before who finds it there."""
@@ -232,7 +242,7 @@ def _take_down(name: str, one: Dict[str, Any], attached: Set[str]) -> List[Step]
     channels = [channel for channel in one["spec"]["channels"] if HOST in channel["between"] and channel["name"] in attached]
     again: Tuple[Step, ...] = ()
     if one["state"] in ALIVE:
-        again = (steps.unload(),) + tuple(steps.start(one["spec"], one.get("health"), bool(channels)))
+        again = (steps.stop(one["spec"]), steps.unload()) + tuple(steps.start(one["spec"], one.get("health"), bool(channels)))
     wanted = [steps.channel_detach(channel, name) for channel in channels]
     if one["state"] != "loaded":
         wanted.append(steps.stop(one["spec"], again))

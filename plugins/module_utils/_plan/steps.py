@@ -126,7 +126,8 @@ def wait_health(spec: Spec, within: Optional[float], channel: Optional[str]) -> 
 
 
 def stop(spec: Spec, again: Tuple[Step, ...] = ()) -> Step:
-    """Stop an instance; its CPUs stay offline in the host and are free. `again` starts what was stopped."""
+    """Stop an instance; its CPUs stay offline in the host and are free. `again` starts what was stopped; its
+    first step is the stop once more, since a kernel that tells nothing may have let half of it run on."""
     halt = _halt(spec)
     return Step(halt.do, halt.args, halt.say, again, halt.instance)
 

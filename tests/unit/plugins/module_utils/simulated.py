@@ -9,6 +9,7 @@ With mkstock=True the files of /sys/kernel/mkstock are there, too. Its clock onl
 from __future__ import annotations
 
 import os
+import pathlib
 import types
 
 from ansible_collections.multikernel.core.plugins.module_utils._boot import channel, mailbox
@@ -18,6 +19,13 @@ MIB = 1 << 20
 POOL = (0x40000000, 512 * MIB)
 BLOCK = 128 * MIB
 BOOT_TIME = 0.4    # seconds from boot to the first heartbeat
+# of a Debian kernel, but for the sizes
+HEADER = {
+    "setup_sects": 39, "syssize": (MIB - 20480) // 16, "boot_flag": 0xAA55, "header": 0x53726448, "version": 0x020F, "loadflags": 1,
+    "initrd_addr_max": 0x7FFFFFFF, "kernel_alignment": 0x200000, "relocatable_kernel": 1, "min_alignment": 21, "xloadflags": 0x7F,
+    "cmdline_size": 2047, "payload_offset": 0x3A7, "payload_length": MIB // 2, "pref_address": 0x1000000, "init_size": 4 * MIB,
+    "kernel_info_offset": 0, "setup_size": 20480, "kernel_version": "6.1.0-sim", "payload": "xz",
+}
 HEAD = "Type        Start Address   Segments\n----------  --------------  --------\n"
 
 
@@ -62,7 +70,8 @@ class Machine:
             old = (remembered or {}).get(str(cpu), {})
             each[str(cpu)] = {
                 "apic_id": cpu if known else old.get("apic_id"), "package": 0, "core": cpu, "siblings": [cpu], "llc": [cpu], "node": 0,
-                "offlinable": cpu != 0, "flags": None, "microcode": None,
+                "offlinable": cpu != 0,
+                "flags": "abc" if known else old.get("flags"), "microcode": "0x1" if known else old.get("microcode"),
             }
         name = "rfc" if self.multikernel else "none"
         return {
@@ -218,6 +227,10 @@ class Machine:
         self.physical(entry - 0x3000, 4096)
         self.mailboxes[entry - 0x3000].update(state=state, text=text)
 
+    def state_path(self):
+        """Where the state of the last apply is kept."""
+        return pathlib.Path(self.root) / "var/lib/multikernel/state.json"
+
     def running(self):
         """Names of the instances that hold a CPU, with their CPUs."""
         return {one["name"]: one["cpus"] for one in self.instances.values()}
@@ -276,8 +289,8 @@ class Machine:
 
     def _image(self, path):
         kind = self.kinds.get(path, "initrd" if "initrd" in path else "bzimage")
-        return {"exists": True, "regular": True, "size": 8 * MIB, "sha256": self.digests.get(path, "0" * 64), "kind": kind, "error": None,
-                "header": None, "elf": None}
+        return {"exists": True, "regular": True, "size": MIB, "sha256": self.digests.get(path, "0" * 64), "kind": kind, "error": None,
+                "header": dict(HEADER) if kind == "bzimage" else None, "elf": None}
 
     def _maybe_fail(self, path, text):
         for (where, what), sentence in self.fails.items():

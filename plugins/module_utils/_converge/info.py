@@ -1,0 +1,56 @@
+# Copyright (c) 2026 multikernel.core contributors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a host is, what it runs, and what would speak against a layout; reads only."""
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional
+
+from .._dialect.choice import choose
+from .._dialect.system import System
+from .._layout import canonical
+from .._plan.place import PlacementError, place
+from .._plan.plan import plan
+from .._rules import engine
+from . import recover
+from .journal import Journal
+from .run import Options, check_shape, image_paths, instances
+from .store import Store
+
+
+def info(layout: Optional[Dict[str, Any]] = None, system: Optional[Any] = None) -> Dict[str, Any]:
+    """Facts, state and layout of the host; with a canonical layout also its findings, its placement and the plan to it.
+
+    Returns {"facts", "state", "layout", "digest", "history", "instances", "table", "findings", "placed", "plan"}. Raises ApplyError when layout has
+    not the canonical shape.
+    """
+    if layout is not None:
+        check_shape(layout)
+    machine = system if system is not None else System()
+    store = Store(machine.root)
+    kept = store.state()
+    cut = Journal(machine.root).interrupted()
+    facts = machine.facts(image_paths(layout), recover.topology(cut, kept))
+    dialect = choose(facts, machine, Options.health_timeout, {})
+    state = dialect.observe(kept, facts)
+    findings = [recover.warning(cut)] if cut else []
+    found = {
+        "changed": False, "facts": facts, "state": state, "layout": store.desired(), "digest": state["digest"], "history": store.history(),
+        "instances": instances(state), "table": state["table"], "placed": None, "plan": None,
+    }
+    if layout is not None:
+        findings += dialect.probe(facts) + _judge(layout, facts, state, found)
+    found["findings"] = [one.to_dict() for one in findings if one.verdict != "pass"]
+    return found
+
+
+def _judge(layout: Dict[str, Any], facts: Dict[str, Any], state: Dict[str, Any], found: Dict[str, Any]) -> List[Any]:
+    findings: List[Any] = engine.judge(layout, facts, None, layout["waivers"])
+    try:
+        placed = place(layout, facts, state)
+        findings = engine.judge(layout, facts, placed, layout["waivers"])
+        found["placed"] = placed
+        found["plan"] = [step.to_dict() for step in plan(placed, state, facts, canonical.digest(layout))]
+    except PlacementError as error:
+        findings = findings + error.findings
+    return findings

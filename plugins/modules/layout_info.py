@@ -1,0 +1,131 @@
+#!/usr/bin/python
+# Copyright (c) 2026 multikernel.core contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Thin shell: facts, state and findings of a host; nothing is changed."""
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: layout_info
+short_description: Tell what a host is, what it runs, and what speaks against a layout
+version_added: "1.0.0"
+author:
+  - multikernel.core contributors (@multikernel)
+description:
+  - Returns the facts of the machine that layouts are judged by, the state of its instances with the kind of evidence for each
+    property, and the layout that it has.
+  - With a layout it also returns what the rules find in it on this machine, where everything would be placed, and the plan.
+  - Changes nothing, and needs no multikernel support on the host. Without root, what only root may read is null.
+options:
+  layout:
+    description:
+      - A layout to judge, as it is written in a layout file.
+    type: dict
+  file:
+    description:
+      - A layout file on the controller, in place of O(layout).
+    type: path
+attributes:
+  check_mode:
+    support: full
+    description: This module never changes anything.
+  diff_mode:
+    support: none
+    description: Nothing is changed, so there is no difference to show.
+  platform:
+    support: full
+    platforms: linux
+    description: x86_64 hosts with a kernel that has multikernel support, or with mkstock.
+seealso:
+  - module: multikernel.core.layout
+"""
+
+EXAMPLES = r"""
+- name: Collect the facts of a machine
+  multikernel.core.layout_info:
+  become: true
+  register: machine
+
+- name: Judge a layout on this machine
+  multikernel.core.layout_info:
+    file: layouts/edge-box.yml
+  become: true
+  register: judged
+"""
+
+RETURN = r"""
+facts:
+  description: The facts bundle of the machine; null means not known.
+  returned: success
+  type: dict
+  sample: {version: 1, hostname: edge-1, cpus: {present: [0, 1, 2, 3], online: [0, 1, 3], boot: 0}}
+state:
+  description: What was observed of the host's instances, images, channels and pool.
+  returned: success
+  type: dict
+  sample: {version: 1, digest: null, instances: {}, images: []}
+layout:
+  description: The canonical layout that this host is to have, null when none was applied.
+  returned: success
+  type: dict
+  sample: null
+digest:
+  description: Its SHA-256.
+  returned: success
+  type: str
+  sample: 4cb0bdf4ab5d9a6d1c7c3f1d2c2bdf5f4e4e25a2f8a7cf2b9b9d8a4a2a9d7c11
+history:
+  description: Digests of the layouts that a rollback can go back to, the oldest first.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+instances:
+  description: What runs, and the kind of evidence for each property (V(observed), V(remembered) or V(unverifiable)).
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - {name: web, state: running, cpus: [2], image: debian, uname: 6.1.0-56-amd64, beats: 12, evidence: {state: observed}}
+table:
+  description: The text of C(/proc/multikernel).
+  returned: success
+  type: str
+  sample: "Type        Start Address   Segments\n----------  --------------  --------\nNo kimages loaded\n"
+findings:
+  description: What the rules find in the given layout on this machine, and whether an earlier apply was cut off.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+placed:
+  description: The given layout with the CPUs and addresses that would be chosen, null without one or when it does not fit.
+  returned: success
+  type: dict
+  sample: null
+plan:
+  description: The steps to the given layout, null without one or when it is refused.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - {do: cpu_offline, say: take CPU 2 offline in the host, instance: web, undo: bring CPU 2 online in the host}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._converge import info, run
+
+
+def main() -> None:
+    """Read the arguments, look, return."""
+    module = AnsibleModule(argument_spec={"layout": {"type": "dict"}, "file": {"type": "path"}}, supports_check_mode=True)
+    try:
+        result = info.info(module.params["layout"])
+    except run.ApplyError as error:
+        module.fail_json(msg=error.message, **error.details)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

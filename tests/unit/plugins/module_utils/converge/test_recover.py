@@ -1,0 +1,156 @@
+# Copyright (c) 2026 multikernel.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whatever the moment at which an apply is cut off: no CPU is lost, no byte is owned twice, and the next apply gets through."""
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+from ansible_collections.multikernel.core.plugins.module_utils._converge import journal, run
+from ansible_collections.multikernel.core.tests.unit.plugins.module_utils import simulated
+from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated import Crash, Machine
+
+KINDS = [{}, {"strict": True}, {"mkstock": False}, {"reserved": False}]
+NAMES = ["mkstock", "strict mkstock", "the RFC's own kernel", "memory blocks"]
+
+
+class Cut:
+    """Ends the process at the n-th journal record: before it is written, or just after."""
+
+    def __init__(self, monkeypatch, at, before):
+        self.left, self.before = at, before
+        self.write = journal.Journal.write
+        monkeypatch.setattr(journal.Journal, "write", lambda mine, kind, record=None: self(mine, kind, record))
+
+    def __call__(self, mine, kind, record):
+        self.left -= 1
+        if self.left == 0 and self.before:
+            raise Crash()
+        self.write(mine, kind, record)
+        if self.left == 0:
+            raise Crash()
+
+
+def two(**changes):
+    """web on CPU 1 with a channel to the host, db on the CPUs 2 and 3."""
+    db = simulated.instance(cpus={"count": 2})
+    return simulated.layout(instances={"web": simulated.instance(), "db": db}, **changes)
+
+
+def moved():
+    """The same with a new command line for db and web on another CPU and in another place: both restart."""
+    db = simulated.instance(cpus={"count": 1}, cmdline="changed")
+    web = simulated.instance(cpus={"ids": [3], "count": None}, memory={"size": 32 << 20, "base": 0x50000000})
+    return simulated.layout(instances={"web": web, "db": db}, policy={"isolation": {"minimum_grade": None}, "disruption": "allow"})
+
+
+def cuts(tmp_path, kind, before, target, state="present"):
+    """How many journal records an uninterrupted apply of target on top of before writes."""
+    machine = Machine(tmp_path / "count", **kind)
+    if before is not None:
+        run.apply(before, system=machine)
+    path = tmp_path / "count" / journal.PATH
+    first = len(journal.read(str(path)))
+    run.apply(target, state=state, system=machine)
+    return len(journal.read(str(path))) - first
+
+
+def check_ownership(machine):
+    """Every CPU is the host's, an instance's, or reserved for one; no byte is written that is not ours."""
+    assert machine.harm == []
+    kept = json.loads(machine.state_path().read_text()) if machine.state_path().exists() else {"made": {"cpus": [], "blocks": []}}
+    lost = set(machine.present) - machine.online - set(kept["made"]["cpus"])
+    assert not lost, "CPUs that nobody has: %s" % lost
+    owners = [cpu for one in machine.instances.values() for cpu in one["cpus"]]
+    assert len(owners) == len(set(owners))
+    offline = {number for number, state in machine.blocks.items() if state == "offline"}
+    assert offline == set(kept["made"]["blocks"])
+
+
+SCENES = [("first apply", None, two(), "present"), ("change of two", two(), moved(), "present"), ("removal", two(), None, "absent")]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=NAMES)
+@pytest.mark.parametrize("scene", SCENES, ids=[scene[0] for scene in SCENES])
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+def test_a_cut_at_every_record_is_recovered(tmp_path, monkeypatch, kind, scene, before):
+    _name, first, target, state = scene
+    total = cuts(tmp_path, kind, first, target, state)
+    assert total > 6
+    for at in range(1, total + 1):
+        machine = Machine(tmp_path / str(at), **kind)
+        if first is not None:
+            run.apply(first, system=machine)
+        was = copy.deepcopy(machine.running())
+        with monkeypatch.context() as patch:
+            Cut(patch, at, before)
+            with pytest.raises(Crash):
+                run.apply(target, state=state, system=machine)
+        if at < total:   # after that the apply is committed
+            run.apply(first, state="present" if first is not None else "absent", system=machine)
+            assert machine.running() == was, "cut %d" % at
+        assert machine.harm == [], "cut %d" % at
+        run.apply(target, state=state, system=machine)
+        check_ownership(machine)
+        assert set(machine.running()) == (set(target["instances"]) if target else set()), "cut %d" % at
+        check_ownership(machine)
+        assert not run.apply(target, state=state, system=machine)["changed"], "cut %d" % at
+
+
+@pytest.mark.parametrize("bytes_lost", [1, 20, 200])
+def test_a_torn_last_line_counts_as_not_written(tmp_path, bytes_lost):
+    machine = Machine(tmp_path)
+    machine.mute.add("web")
+    with pytest.raises(run.ApplyError):
+        run.apply(simulated.layout(), system=machine)
+    path = tmp_path / journal.PATH
+    path.write_bytes(path.read_bytes()[:-bytes_lost])
+    machine.mute.clear()
+    assert run.apply(simulated.layout(), system=machine)["changed"]
+    assert machine.running() == {"web": [1]} and machine.harm == []
+    assert journal.read(str(path))[-1]["kind"] == "end"
+
+
+def test_a_crash_during_the_recovery_is_recovered(tmp_path, monkeypatch):
+    for at in range(1, 30):
+        machine = Machine(tmp_path / str(at))
+        run.apply(two(), system=machine)
+        was = copy.deepcopy(machine.running())
+        with monkeypatch.context() as patch:
+            Cut(patch, 20, True)
+            with pytest.raises(Crash):
+                run.apply(moved(), system=machine)
+        with monkeypatch.context() as patch:
+            Cut(patch, at, at % 2 == 0)
+            try:
+                run.apply(two(), system=machine)
+            except Crash:
+                pass
+        run.apply(two(), system=machine)
+        assert machine.running() == was
+        check_ownership(machine)
+
+
+def test_after_a_boot_of_the_host_nothing_is_undone(tmp_path, monkeypatch):
+    machine = Machine(tmp_path)
+    with monkeypatch.context() as patch:
+        Cut(patch, 9, True)
+        with pytest.raises(Crash):
+            run.apply(two(), system=machine)
+    machine = machine.reboot()
+    result = run.apply(two(), system=machine)
+    assert result["recovered"] == []
+    assert set(machine.running()) == {"web", "db"} and machine.harm == []
+
+
+def test_check_mode_only_tells_of_the_interrupted_apply(tmp_path, monkeypatch):
+    machine = Machine(tmp_path)
+    with monkeypatch.context() as patch:
+        Cut(patch, 5, True)
+        with pytest.raises(Crash):
+            run.apply(two(), system=machine)
+    online = set(machine.online)
+    result = run.apply(two(), check=True, system=machine)
+    assert machine.online == online
+    assert any("was cut off; the next apply undoes it" in one["message"] for one in result["findings"])
