@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Copyright (c) 2026 multikernel.core contributors
+ *
+ * mkt: the test's own small client of the multikernel ABI. It is written from the ABI's description, apart from the product's
+ * loader, so that a mistake in one does not hide in the other.
+ */
+#ifndef MKT_H
+#define MKT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define KEXEC_MULTIKERNEL 0x10
+
+struct segment {
+	const void *buf;
+	size_t bufsz;
+	unsigned long mem, memsz;
+};
+
+struct mailbox {
+	uint64_t magic, beats, tsc_first, tsc_last;
+	uint32_t state, nproc;
+	uint64_t nonce;
+	uint8_t unused[16];
+	char uname[192];
+	char text[256];
+};
+
+/* Memory map of an instance, relative to its base. */
+enum {
+	AT_MAILBOX = 0, AT_ACPI = 0x1000, AT_IOAPIC = 0x2000, AT_ENTRY = 0x3000, HEAD_SIZE = 0x4000,
+	AT_RAM = 0x10000, AT_BOOT_PARAMS = 0x10000, AT_CMDLINE = 0x11000, AT_KERNEL = 0x1000000
+};
+
+#define PAGES(n) (((n) + 4095ul) & ~4095ul)
+
+void die(const char *what);
+void *slurp(const char *path, size_t *size);
+/* Prints "ok" or the name of the error; returns 0 or 1. */
+int result(long ret);
+int load(unsigned long entry, const struct segment *segments, unsigned long nr, unsigned long flags);
+void new_mailbox(struct mailbox *mailbox);
+
+/* acpi.c: tables of an instance that has these CPUs and nothing else */
+void acpi_build(uint8_t *page, uint64_t address, uint64_t ioapic, const unsigned int *ids, unsigned int nr, unsigned int bsp);
+
+/* linux.c */
+int load_linux(int argc, char **argv);
+
+/* channel.c: the area of a channel as the loader writes it; NULL when there is none */
+struct segment *channel_segment(const char *text);
+int poke(const char *address, const char *value);
+
+/* payload.S: an instance that is no Linux */
+extern const char payload[], payload_end[];
+
+#endif
