@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 from ansible_collections.multikernel.core.plugins.plugin_utils import _cli
@@ -100,6 +102,14 @@ def test_layouts_in_documents_are_valid(document: Path) -> None:
 @pytest.mark.parametrize("example", EXAMPLES, ids=by_name)
 def test_every_example_is_valid(example: Path) -> None:
     _valid(yaml.safe_load(example.read_text()))
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=by_name)
+def test_every_example_follows_the_published_schema(example: Path) -> None:
+    """What an editor says of an example is what the collection says."""
+    schema = json.loads((TOP / "schemas/layout.schema.json").read_text())
+    errors = [error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(yaml.safe_load(example.read_text()))]
+    assert not errors, errors
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=by_name)
