@@ -140,7 +140,6 @@ import shutil
 from typing import Any, Dict, List, Optional
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.multikernel.core.plugins.module_utils._boot.inspect import inspect
 
 KINDS = {

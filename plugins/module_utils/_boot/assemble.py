@@ -84,7 +84,7 @@ class Spec:
     low: start of its chunk below 1 MiB (low_size bytes; None for a flat payload). apic_ids: its CPUs, boot CPU first. format: "auto",
     "bzimage" (unpacks itself), "vmlinux" (unpacked here: boots faster) or "flat". cmdline: words of image and instance. nonce: 64 bits
     that prove a mailbox to be of this boot. console: the instance's UART; other_uarts: those it must leave alone. digest: the sha256
-    that the kernel file must have, hex; with it, an unpacked kernel is kept below *cache*.
+    that the kernel file must have, hex. cache: where unpacked kernels are kept, None for nowhere.
     """
 
     base: int
@@ -189,10 +189,9 @@ def _check_region(spec: Spec) -> None:
 
 def _kernel(spec: Spec) -> _Kernel:
     image = _open(spec.kernel_path)
-    if spec.digest is not None:
-        found = hashlib.sha256(image).hexdigest()
-        if found != spec.digest.lower():
-            raise ValueError("%s has sha256 %s, %s was expected" % (spec.kernel_path, found, spec.digest))
+    digest = hashlib.sha256(image).hexdigest()
+    if spec.digest is not None and digest != spec.digest.lower():
+        raise ValueError("%s has sha256 %s, %s was expected" % (spec.kernel_path, digest, spec.digest))
     head = bytes(image[: 1 << 16])
     if spec.format == "flat":
         return _flat(spec, image)
@@ -209,7 +208,7 @@ def _kernel(spec: Spec) -> _Kernel:
     if refusal:
         raise ValueError("%s cannot be booted: %s" % (spec.kernel_path, refusal))
     if spec.format == "vmlinux":
-        unpacked = memoryview(payload.extract(image, spec.digest, spec.cache))
+        unpacked = memoryview(payload.extract(image, digest, spec.cache))
         return _vmlinux(spec, unpacked, setup_header.raw(head), fields["cmdline_size"])
     return _bzimage(spec, image, setup_header.raw(head), fields)
 

@@ -8,8 +8,8 @@ Source: Documentation/driver-api/early-userspace/buffer-format.rst.
 
 from __future__ import annotations
 
-import io
 import gzip
+import io
 import stat
 from typing import Dict, Iterable, List, NamedTuple, Tuple
 

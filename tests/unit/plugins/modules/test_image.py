@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict
 import pytest
 
 basic = pytest.importorskip("ansible.module_utils.basic")
-from ansible_collections.multikernel.core.plugins.modules import image  # noqa: E402
+from ansible_collections.multikernel.core.plugins.modules import image
 
 INITRD = b"\x1f\x8b" + b"i" * 100
 

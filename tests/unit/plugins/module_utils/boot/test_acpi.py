@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Dict, List, Tuple
 
 import pytest
+from ansible_collections.multikernel.core.plugins.module_utils._boot import acpi
 from hypothesis import given
 from hypothesis import strategies as st
-
-from ansible_collections.multikernel.core.plugins.module_utils._boot import acpi
 
 ADDRESS = 0x40001000
 IO_APIC = 0x40002000
@@ -121,7 +120,9 @@ def test_acpica_reads_them_the_same_way(tmp_path: Path) -> None:
     text = {}
     for name, table in found.items():
         (tmp_path / (name + ".aml")).write_bytes(table)
-        done = subprocess.run(["iasl", "-d", name + ".aml"], cwd=str(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True)
+        done = subprocess.run(
+            ["iasl", "-d", name + ".aml"], cwd=str(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True
+        )
         assert b"ncorrect" not in done.stdout, done.stdout
         assert b"invalid" not in done.stdout.lower(), done.stdout
         text[name] = (tmp_path / (name + ".dsl")).read_text()

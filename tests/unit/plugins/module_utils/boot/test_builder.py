@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Tuple
 
 import pytest
-
 from ansible_collections.multikernel.core.plugins.module_utils._boot import (
     elf,
     initramfs,
@@ -124,7 +123,9 @@ def test_without_the_module_the_agent_writes_the_mailbox_itself(tmp_path: Path) 
     text = (ROOT / "examples/images/agent/init").read_text()
     functions = text[text.index("# offset, room in bytes, text") : text.index("beat_by_module()")]
     script = tmp_path / "script"
-    script.write_text('MAILBOX=0x140000000\npoke() { printf "%s %s %s\\n" "$@"; }\n' + functions + '\npoke_text 0x40 192 "6.1.0 Linux, a name"\n')
+    script.write_text(
+        'MAILBOX=0x140000000\npoke() { printf "%s %s %s\\n" "$@"; }\n' + functions + '\npoke_text 0x40 192 "6.1.0 Linux, a name"\n'
+    )
     said = subprocess.run(["busybox", "sh", str(script)], stdout=subprocess.PIPE, check=True).stdout.decode()
     page = bytearray(mailbox.blank(1))
     page[0x40:0x100] = b"\xff" * 192
@@ -180,7 +181,7 @@ def wait_for(question: Callable[[], Any], seconds: float = 10) -> bool:
 
 @NEEDS_GCC
 def test_tiny_tells_its_name_and_beats_by_the_frequency_it_is_given(tiny: bytes) -> None:
-    assert inspect.FLAT_MAGIC == tiny[8:16]
+    assert tiny[8:16] == inspect.FLAT_MAGIC
     # 20 MHz: a real TSC counts one such second in some hundredths
     child, box = start(tiny, "console=ttyS3 multikernel.name=rt tsc_early_khz=20000 quiet")
     try:

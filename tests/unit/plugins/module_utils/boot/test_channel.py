@@ -8,10 +8,9 @@ from __future__ import annotations
 import struct
 
 import pytest
+from ansible_collections.multikernel.core.plugins.module_utils._boot import channel
 from hypothesis import given
 from hypothesis import strategies as st
-
-from ansible_collections.multikernel.core.plugins.module_utils._boot import channel
 
 
 def test_the_header_says_where_everything_is() -> None:
@@ -56,7 +55,13 @@ def test_slots_are_aligned_and_rings_are_apart(power: int, message_size: int) ->
 
 @pytest.mark.parametrize(
     ("slots", "message_size", "sentence"),
-    [(0, 256, "0 slots"), (48, 256, "48 slots: a power of two"), (1 << 17, 8, "131072 slots"), (64, 0, "messages of 0 bytes"), (64, 257, "of 257 bytes: 1 to 256")],
+    [
+        (0, 256, "0 slots"),
+        (48, 256, "48 slots: a power of two"),
+        (1 << 17, 8, "131072 slots"),
+        (64, 0, "messages of 0 bytes"),
+        (64, 257, "of 257 bytes: 1 to 256"),
+    ],
 )
 def test_impossible_channels_are_refused(slots: int, message_size: int, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):

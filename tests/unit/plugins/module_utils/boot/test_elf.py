@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any, Callable, Dict
 
 import pytest
-
 from ansible_collections.multikernel.core.plugins.module_utils._boot import elf
 
 

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import List
 
 import pytest
+from ansible_collections.multikernel.core.plugins.module_utils._boot import initramfs
 from hypothesis import given
 from hypothesis import strategies as st
-
-from ansible_collections.multikernel.core.plugins.module_utils._boot import initramfs
 
 PARTS = [
     initramfs.file("/init", b"#!/bin/sh\n", 0o755),

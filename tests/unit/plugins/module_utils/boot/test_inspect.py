@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
+from ansible_collections.multikernel.core.plugins.module_utils._boot.inspect import inspect
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from ansible_collections.multikernel.core.plugins.module_utils._boot.inspect import inspect
 
 KEYS = {"exists", "regular", "size", "sha256", "kind", "error", "header", "elf"}
 

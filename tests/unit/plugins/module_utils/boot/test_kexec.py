@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, List, Tuple
 
 import pytest
-
 from ansible_collections.multikernel.core.plugins.module_utils._boot import kexec
 from ansible_collections.multikernel.core.plugins.module_utils._boot.assemble import Segment
 from ansible_collections.multikernel.core.plugins.module_utils._boot.kexec import KexecError
@@ -221,7 +220,9 @@ def test_odd_and_busy_cpus_never_reach_the_kernel(calls: List[Call], cpus: str, 
     assert calls == []
 
 
-@pytest.mark.parametrize(("number", "sentence"), [(errno.EIO, "did not arrive"), (errno.EBUSY, "runs another"), (errno.EINVAL, "no multikernel image")])
+@pytest.mark.parametrize(
+    ("number", "sentence"), [(errno.EIO, "did not arrive"), (errno.EBUSY, "runs another"), (errno.EINVAL, "no multikernel image")]
+)
 def test_every_errno_of_a_boot_is_a_sentence(monkeypatch: pytest.MonkeyPatch, cpus: str, number: int, sentence: str) -> None:
     refusing(monkeypatch, number)
     with pytest.raises(KexecError, match="cannot start an instance on CPU 2: .*" + sentence):

@@ -8,10 +8,9 @@ from __future__ import annotations
 import struct
 
 import pytest
+from ansible_collections.multikernel.core.plugins.module_utils._boot import mailbox
 from hypothesis import given
 from hypothesis import strategies as st
-
-from ansible_collections.multikernel.core.plugins.module_utils._boot import mailbox
 
 
 def test_a_fresh_mailbox_has_magic_and_nonce_and_nothing_else() -> None:
@@ -45,7 +44,16 @@ def test_every_word_is_read_from_its_place() -> None:
 
 @pytest.mark.parametrize(
     ("number", "name"),
-    [(0, "blank"), (1, "starting"), (2, "running"), (3, "panicked"), (4, "halted"), (5, "restart-requested"), (6, "powered-off"), (7, "unknown-7")],
+    [
+        (0, "blank"),
+        (1, "starting"),
+        (2, "running"),
+        (3, "panicked"),
+        (4, "halted"),
+        (5, "restart-requested"),
+        (6, "powered-off"),
+        (7, "unknown-7"),
+    ],
 )
 def test_states_have_their_names(number: int, name: str) -> None:
     page = bytearray(mailbox.blank(0))

@@ -9,7 +9,6 @@ import struct
 from typing import Callable
 
 import pytest
-
 from ansible_collections.multikernel.core.plugins.module_utils._boot import params, setup_header
 
 RAM = params.Range(0x40010000, 0x1000000, params.E820_RAM)

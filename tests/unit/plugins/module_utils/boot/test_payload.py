@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Callable, Dict
 
 import pytest
-
 from ansible_collections.multikernel.core.plugins.module_utils._boot import elf, payload
 
 
@@ -82,13 +81,17 @@ def test_a_cut_file_in_the_cache_is_replaced(bzimage: Callable[..., bytes], vmli
     assert (tmp_path / "digest").read_bytes() == vmlinux()
 
 
-def test_writing_into_the_result_does_not_reach_the_cache(bzimage: Callable[..., bytes], vmlinux: Callable[..., bytes], tmp_path: Path) -> None:
+def test_writing_into_the_result_does_not_reach_the_cache(
+    bzimage: Callable[..., bytes], vmlinux: Callable[..., bytes], tmp_path: Path
+) -> None:
     mapped = payload.extract(bzimage(), "digest", str(tmp_path))
     mapped[0:4] = b"GONE"
     assert (tmp_path / "digest").read_bytes() == vmlinux()
 
 
-def test_a_damaged_payload_leaves_nothing_in_the_cache(bzimage: Callable[..., bytes], vmlinux: Callable[..., bytes], tmp_path: Path) -> None:
+def test_a_damaged_payload_leaves_nothing_in_the_cache(
+    bzimage: Callable[..., bytes], vmlinux: Callable[..., bytes], tmp_path: Path
+) -> None:
     packed = bytearray(sized(PACKERS["xz"](vmlinux()), vmlinux()))
     packed[len(packed) // 2] ^= 0xFF
     with pytest.raises(payload.PayloadError, match="xz payload is damaged"):

@@ -12,10 +12,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from ansible_collections.multikernel.core.plugins.module_utils._boot import stub
 from hypothesis import given
 from hypothesis import strategies as st
-
-from ansible_collections.multikernel.core.plugins.module_utils._boot import stub
 
 GIB = 1 << 30
 MIB2 = 1 << 21
