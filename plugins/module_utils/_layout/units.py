@@ -81,8 +81,9 @@ def format_address(address: int) -> str:
 
 
 def format_range(base: int, size: int) -> str:
-    """Return a physical range as /proc/iomem writes it, last byte included, with its size in words."""
-    return "0x{0:x}-0x{1:x} ({2})".format(base, base + size - 1, format_size(size))
+    """Return a physical range as /proc/iomem writes it, last byte included, and its size."""
+    words = format_size(size)
+    return "0x{0:x}-0x{1:x}, {2}".format(base, base + size - 1, words + " bytes" if words.isdigit() else words)
 
 
 def parse_duration(value: Union[str, int, float]) -> float:

@@ -146,7 +146,8 @@ def chan_doorbell(case: Case) -> Iterator[Outcome]:
                 given = set(case.owners)
                 own = [one["apic_id"] for number, one in case.each_cpu.items() if number not in given]
             if end in (canonical.HOST, *case.instances) and apic_id not in own:
-                message = "channel {0} rings {1} at APIC id {2}, which is no CPU of {1}.".format(name, end, apic_id)
+                receiver = "the host" if end == canonical.HOST else end
+                message = "channel {0} rings {1} at APIC id {2}, which is no CPU of {1}.".format(name, receiver, apic_id)
                 yield fail(message, ("channels", name), "place the layout again")
 
 

@@ -19,7 +19,8 @@ _ANY_ADDRESS = (1 << 52) - 1
 _ANY_TSC_KHZ = 9999999
 _PORTS = {"ttyS0": 0x3F8, "ttyS1": 0x2F8, "ttyS2": 0x3E8, "ttyS3": 0x2E8}
 
-_REPEATABLE = ("console", "earlycon", "memmap", "reserve", "initcall_blacklist", "module_blacklist", "dyndbg", "isolcpus")
+# Parameters of which the kernel takes the last one, and of which two are a contradiction.
+_SINGLE = ("root", "init", "rdinit", "nr_cpus", "maxcpus", "panic", "loglevel", "clocksource", "tsc", "tsc_early_khz", "ip", "lpj")
 
 
 @rule("cmd-charset", "error", "Command lines hold what the kernel can read", "A newline or NUL ends the command line early.")
@@ -69,7 +70,7 @@ def cmd_dup_single(case: Case) -> Iterator[Outcome]:
     for name in case.instances:
         values: Dict[str, List[str]] = {}
         for word in case.words[name]:
-            if "=" in word and "." not in word.partition("=")[0] and _key(word) not in _REPEATABLE:
+            if _key(word) in _SINGLE:
                 values.setdefault(_key(word), []).append(word)
         for words in values.values():
             if len(words) > 1:
@@ -155,7 +156,7 @@ def con_one_owner(case: Case) -> Iterator[Outcome]:
     for word in (case.fact("kernel.cmdline") or "").split():
         match = re.match(r"console=(ttyS[0-9]+)", word)
         if match:
-            owners[match.group(1)] = "host"
+            owners[match.group(1)] = "the host"
     for name, instance in case.instances.items():
         if instance["console"] is None:
             continue

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Dict, Iterator, List, Sequence, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from .._boot import acpi
 from .._layout import cpuset
@@ -263,7 +263,10 @@ def cpu_flags_equal(case: Case) -> Iterator[Outcome]:
             hidden = [number for number, value in values.items() if value is None]
             different = [number for number in known if values[number] not in (None, values[known[0]])]
             if hidden and not different:
-                yield unknown("the {0} of CPU {1} of {2} is not known.".format(what, cpuset.format(hidden), name), _at(name))
+                yield unknown(
+                    "whether CPU {0} of {1} has the same {2} as the others is not known.".format(cpuset.format(hidden), name, what),
+                    _at(name),
+                )
             elif different and values[known[0]] is not None:
                 message = "{0} would have CPUs {1} and {2}, which differ in {3}.".format(name, known[0], cpuset.format(different), what)
                 yield fail(message, _at(name), "choose CPUs of one kind")
@@ -303,12 +306,14 @@ def cpu_mem_local(case: Case) -> Iterator[Outcome]:
         nodes, _hidden = _nodes(case, case.cpus[name] or [])
         where = instance.get("placed") or instance["memory"]
         node = instance["memory"]["node"]
-        if node is None and where["base"] is not None and block_size:
-            node = blocks.get(where["base"] // block_size)
+        if node is None and where["base"] is not None:
+            node = _node_at(case, where["base"], blocks.get(where["base"] // block_size) if block_size else None)
         if not nodes or (node is None and where["base"] is None):
             continue  # nothing is chosen yet
         if node is None:
-            yield unknown("the node of the memory of {0} is not known.".format(name), ("instances", name, "memory"))
+            yield unknown(
+                "the node of the memory of {0} is not known.".format(name), ("instances", name, "memory"), "say node: at the pool chunk"
+            )
         elif node not in nodes:
             message = "{0} has its memory on node {1} and its CPUs on node {2}.".format(name, node, cpuset.format(nodes))
             yield fail(message, ("instances", name, "memory"), "choose memory and CPUs of one node")
@@ -324,6 +329,17 @@ def _nodes(case: Case, cpus: List[int]) -> Tuple[Dict[int, List[int]], List[int]
         else:
             nodes.setdefault(node, []).append(number)
     return nodes, hidden
+
+
+def _node_at(case: Case, address: int, of_block: Optional[int]) -> Optional[int]:
+    # Memory that memmap= took away is in no block; then only the layout can tell.
+    if of_block is not None:
+        return of_block
+    for region in case.pool:
+        if region.base <= address < region.end:
+            node: Optional[int] = case.layout["pool"]["memory"][region.path[-1]]["node"]
+            return node
+    return None
 
 
 def _names_apic(case: Case, name: str) -> bool:
@@ -347,6 +363,7 @@ def _at(name: str) -> Tuple[str, ...]:
 
 
 def _names(names: Sequence[str]) -> str:
+    names = ["the host" if name == "host" else name for name in names]
     return _few(names) if len(names) > 4 else ", ".join([*names[:-2], " and ".join(names[-2:])])
 
 

@@ -67,7 +67,7 @@ def img_digest(case: Case) -> Iterator[Outcome]:
             continue
         other, elsewhere = declared.setdefault(where["path"], (wanted, path))
         if other.lower() != wanted.lower():
-            message = "{0} has two digests in this layout: {1} at {2} and {3} here.".format(
+            message = "{0} has two digests in this layout: {1} at {2}, and {3}.".format(
                 where["path"], _short(other), ".".join(str(step) for step in elsewhere), _short(wanted)
             )
             yield fail(message, path + ("sha256",), "keep the one that is right")
@@ -99,8 +99,8 @@ def img_format(case: Case) -> Iterator[Outcome]:
             continue
         kind = facts["kind"]
         if kind not in ("bzimage", "vmlinux", "flat"):
-            reason = facts["error"] or "{0} is of kind {1}".format(where, kind)
-            yield fail("{0}; this is no kernel.".format(reason), path, "name a bzImage (vmlinuz) or a vmlinux, or say format: flat")
+            reason = facts["error"] or "{0} is no kernel but of kind {1}".format(where, kind)
+            yield fail("{0}.".format(reason), path, "name a bzImage (vmlinuz) or a vmlinux, or say format: flat")
         elif kind == "vmlinux" and facts["error"]:
             yield fail("{0}.".format(facts["error"]), path, "name the vmlinux of an x86-64 kernel")
         elif image["format"] == "bzimage" and kind != "bzimage":
@@ -343,7 +343,7 @@ def _each_bzimage(case: Case, check: Callable[[str, Header, Dict[str, Any]], Opt
 def _kernel_fits(case: Case, kinds: Tuple[str, ...]) -> Iterator[Outcome]:
     for name, instance in case.instances.items():
         image, facts = case.image(name), case.kernel_file(name)
-        if not image:
+        if not image or (image["format"] != "auto" and image["format"] not in kinds):
             continue
         if facts is None:
             yield unknown("how much memory {0} needs is not known.".format(image["kernel"]["path"]), ("instances", name, "memory"))
@@ -359,4 +359,4 @@ def _kernel_fits(case: Case, kinds: Tuple[str, ...]) -> Iterator[Outcome]:
 
 
 def _short(digest: str) -> str:
-    return digest if len(digest) <= 16 else digest[:12] + "..."
+    return digest if len(digest) <= 16 else "{0}..{1}".format(digest[:8], digest[-4:])

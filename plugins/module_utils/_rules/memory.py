@@ -278,8 +278,10 @@ def mem_low_chunk(case: Case) -> Iterator[Outcome]:
     chunks = case.fact("memory.low")
     there = sum((base + size - _up(base)) // LOW_SIZE for base, size in chunks if base + size > _up(base))
     if len(wanted) > there:
-        message = "{0} Linux instances need 64 KiB below 1 MiB each, but this host leaves room for {1} ({2}).".format(
-            len(wanted), there, ", ".join(units.format_range(base, size) for base, size in chunks) or "nothing is reserved there"
+        message = "{0} run Linux and need 64 KiB below 1 MiB each, but this host leaves room for {1} ({2}).".format(
+            ", ".join(wanted) if len(wanted) < 9 else "{0} instances".format(len(wanted)),
+            there,
+            "; ".join(units.format_range(base, size) for base, size in chunks) or "nothing is reserved there",
         )
         hint = "reserve it on the host's command line: memmap={0}K$0x10000".format(64 * (len(wanted) + 1))
         yield fail(message, ("instances", wanted[there], "memory"), hint)
