@@ -69,7 +69,7 @@ def build(parts: Iterable[Part], compress: bool = True) -> bytes:
 
 def parse(archive: bytes) -> List[Part]:
     """The entries of an uncompressed archive, in order; raises ValueError with a sentence when it is damaged."""
-    parts = []
+    parts: List[Part] = []
     offset = 0
     while True:
         head = archive[offset : offset + 110]
