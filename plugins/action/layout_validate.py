@@ -12,6 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.multikernel.core.plugins.plugin_utils._arguments import file_argument, origin_of, read_subjects, refused
 from ansible_collections.multikernel.core.plugins.plugin_utils._check import Verdict, examine, failures, finding_line, read_facts
 from ansible_collections.multikernel.core.plugins.plugin_utils._model.errors import LayoutErrors
+from ansible_collections.multikernel.core.plugins.plugin_utils._pydantic import MissingLibraryError
 
 
 class ActionModule(ActionBase):
@@ -38,7 +39,10 @@ class ActionModule(ActionBase):
         except LayoutErrors as refusal:
             raise AnsibleActionFail(str(refusal)) from None
         subjects = read_subjects(self, self._task.args)
-        verdicts = [examine(subject, None) for subject in subjects]
+        try:
+            verdicts = [examine(subject) for subject in subjects]
+        except MissingLibraryError as error:
+            raise AnsibleActionFail(str(error)) from None
         for subject, verdict in zip(subjects, verdicts, strict=True):
             if verdict.errors and arguments["fail"]:
                 raise refused(subject, verdict.errors)

@@ -52,7 +52,7 @@ class Host:
             "/sys/kernel/mkstock/pool": "0x40000000 0x20000000\n",
             "/sys/kernel/mkstock/instances": f'entry={BASE + 0x3000:#x} cpus=2 apic=2 memory={BASE:#x}+0x10000000 state=running text=""\n',
             "/sys/kernel/mkstock/channels": f"beat {AREA:#x} end=0 slots=64 size=256 sent=3 received=9 "
-            + "rejected=0 beats=9 last_beat_ms=5 peer=up\n",
+            "rejected=0 beats=9 last_beat_ms=5 peer=up\n",
         }
         self.memory = {BASE: page(), AREA: channel_area.header(64, 256, (0, 2))}
         self.beating = True
