@@ -10,6 +10,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible_collections.multikernel.core.plugins.plugin_utils._arguments import canonical_argument
 from ansible_collections.multikernel.core.plugins.plugin_utils._check import located
+from ansible_collections.multikernel.core.plugins.plugin_utils._report.result import add_pictures
 
 
 class ActionModule(ActionBase):
@@ -19,7 +20,7 @@ class ActionModule(ActionBase):
     _supports_async = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Convert the layout when there is one, execute the module once, locate its findings."""
+        """Convert the layout when there is one, execute the module once, locate its findings, add the pictures."""
         super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         subject, canonical = canonical_argument(self, arguments, required=False)
@@ -30,4 +31,4 @@ class ActionModule(ActionBase):
         )
         if subject is not None and result.get("findings"):
             result["findings"] = [located(finding, subject.locator) for finding in result["findings"]]
-        return result
+        return add_pictures(result, keep_facts=True)

@@ -3,6 +3,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Thin shell: facts, state and findings of a host; nothing is changed."""
+
 from __future__ import annotations
 
 DOCUMENTATION = r"""
@@ -110,6 +111,21 @@ plan:
   elements: dict
   sample:
     - {do: cpu_offline, say: take CPU 2 offline in the host, instance: web, undo: bring CPU 2 online in the host}
+picture:
+  description: Who owns which CPUs and memory, drawn as lines of text; added on the controller.
+  returned: when there is a placed layout
+  type: str
+  sample: "edge-box on edge-1: 4 CPUs, 2.0 GiB of memory"
+table_text:
+  description: The instances as a table in text; added on the controller.
+  returned: success
+  type: str
+  sample: "NAME  STATE    CPUS  MEMORY  IMAGE  UNAME -R  BEATS  EVIDENCE"
+isolation:
+  description: What does and does not separate these kernels, as lines of text; added on the controller.
+  returned: when there is a placed layout
+  type: str
+  sample: "Nothing below these kernels (host and web) keeps them apart: they share one machine without a hypervisor between them."
 """
 
 from ansible.module_utils.basic import AnsibleModule

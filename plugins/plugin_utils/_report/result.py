@@ -10,15 +10,16 @@ import typing as t
 from . import isolation, machine
 
 
-def add_pictures(result: dict[str, t.Any]) -> dict[str, t.Any]:
-    """The result of the module with picture, table_text and isolation in place of the large `facts`.
+def add_pictures(result: dict[str, t.Any], keep_facts: bool = False) -> dict[str, t.Any]:
+    """The result of the module with picture, table_text and isolation; the large `facts` go unless they are what was asked for.
 
-    Where the module says nothing about the machine (it failed early, or nothing is declared), the result stays as it is.
+    Where the module says nothing about the machine (it failed early, or nothing is declared), no picture is added.
     """
-    shown = {key: value for key, value in result.items() if key != "facts"}
+    shown = {key: value for key, value in result.items() if keep_facts or key != "facts"}
     facts, placed = result.get("facts"), result.get("placed")
+    if result.get("instances") is not None:
+        shown["table_text"] = machine.table(result["instances"])
     if placed:
         shown["picture"] = machine.draw(placed, facts, result)
-        shown["table_text"] = machine.table(result.get("instances") or [])
         shown["isolation"] = isolation.summary(placed, facts)
     return shown

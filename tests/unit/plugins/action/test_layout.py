@@ -120,6 +120,12 @@ def test_pictures_take_the_place_of_the_facts(run: Run) -> None:
     assert result["placed"] == PLACED
 
 
+def test_layout_info_keeps_the_facts_and_adds_pictures(run: Run) -> None:
+    result = run(layout_info, {"layout": GOOD})
+    assert result["facts"] == FACTS
+    assert result["picture"].startswith("box on box")
+
+
 def test_absent_has_no_picture(run: Run) -> None:
     run.answer["placed"] = None
     assert "picture" not in run(layout, {"state": "absent"})
