@@ -94,6 +94,15 @@ class Case:
         """The words of each instance's command line, split at white space."""
         return {name: canonical.command_line(self.layout, name).split() for name in self.instances}
 
+    @cached_property
+    def channels_of(self) -> Dict[str, List[str]]:
+        """The channels that end at each instance or at the host, by name in order."""
+        found: Dict[str, List[str]] = {}
+        for channel, one in sorted(self.layout["channels"].items()):
+            for end in sorted(set(one["between"])):
+                found.setdefault(end, []).append(channel)
+        return found
+
     # CPUs
 
     @cached_property

@@ -334,9 +334,7 @@ def _key(word: str) -> str:
 def _own_length(case: Case, name: str) -> int:
     """Return how many characters the loader adds at most."""
     instance = case.instances[name]
-    channels = [
-        cmdline.Channel(channel, _ANY_ADDRESS, 0) for channel, one in sorted(case.layout["channels"].items()) if name in one["between"]
-    ]
+    channels = [cmdline.Channel(channel, _ANY_ADDRESS, 0) for channel in case.channels_of.get(name, [])]
     own = cmdline.own_words(name, _ANY_ADDRESS, channels)
     console = cmdline.Uart(instance["console"]["device"], _port(case, name) or 0x3F8) if instance["console"] else None
     image = case.image(name)

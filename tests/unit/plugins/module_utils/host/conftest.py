@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.multikernel.core.plugins.module_utils._host import facts
 
-HOSTS = pathlib.Path(__file__).parents[4] / "fixtures" / "hosts"
+HOSTS = pathlib.Path(__file__).parents[3] / "fixtures" / "hosts"
 
 
 @pytest.fixture

@@ -1,0 +1,107 @@
+# Copyright (c) 2026 multikernel.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every rule passes what is right, refuses what is wrong in the words written down here, and says when it does not know."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.multikernel.core.plugins.module_utils._layout import canonical
+from ansible_collections.multikernel.core.plugins.module_utils._rules import engine
+
+from . import cases_channel, cases_cmdline, cases_cpu, cases_host, cases_image, cases_memory
+from .support import good_facts, good_layout, place
+
+CASES = [case for module in (cases_cpu, cases_memory, cases_image, cases_cmdline, cases_channel, cases_host) for case in module.CASES]
+RULES = {one["id"]: one for one in engine.rules()}
+NEEDS = [(one["id"], need) for one in engine.rules() for need in one["needs"]]
+
+
+def findings(case):
+    layout, facts = good_layout(), good_facts(case.machine)
+    case.change(layout, facts)
+    placed = None
+    if case.placed:
+        placed = place(layout, facts)
+        if case.after is not None:
+            case.after(placed, facts)
+    found = engine.judge(layout, facts if case.facts else None, placed)
+    return [finding for finding in found if finding.rule == case.rule]
+
+
+def name_of(case):
+    return "{0}-{1}".format(case.rule, case.verdict if case.sentence else "pass")
+
+
+@pytest.mark.parametrize("case", CASES, ids=name_of)
+def test_a_rule_says_what_is_wrong_and_nothing_when_all_is_right(case):
+    found = findings(case)
+    if case.sentence is None:
+        assert found == []
+        return
+    matching = [finding for finding in found if finding.verdict == case.verdict]
+    assert [finding.message for finding in matching][:1] == [case.sentence]
+    assert matching[0].severity == (case.severity or RULES[case.rule]["severity"])
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.sentence], ids=name_of)
+def test_a_finding_leads_to_a_place_in_the_layout_and_is_a_sentence(case):
+    layout, facts = good_layout(), good_facts(case.machine)
+    case.change(layout, facts)
+    for finding in findings(case):
+        assert finding.message.endswith(".")
+        assert "{" not in finding.message.replace("{device", "")
+        value = layout
+        for step in finding.path:
+            assert isinstance(value, (dict, list)), finding
+            assert step in value if isinstance(value, dict) else step < len(value), finding
+            value = value[step]
+
+
+def test_the_good_layout_breaks_no_rule_on_the_lab_machine():
+    layout, facts = good_layout(), good_facts()
+    canonical.check_shape(layout)
+    placed = place(layout, facts)
+    canonical.check_shape(placed)
+    assert engine.judge(layout, facts, placed) == []
+
+
+def test_every_rule_has_a_case_that_fails():
+    failing = {case.rule for case in CASES if case.sentence and case.verdict == "fail"}
+    assert failing == set(RULES)
+
+
+def test_every_case_is_of_a_rule():
+    assert {case.rule for case in CASES} == set(RULES)
+
+
+@pytest.mark.parametrize(("rule", "need"), NEEDS, ids=["{0}-without-{1}".format(*pair) for pair in NEEDS])
+def test_a_missing_fact_makes_a_rule_unknown_and_never_passed(rule, need):
+    layout, facts = good_layout(), good_facts()
+    placed = place(layout, facts)
+    *parents, last = need.split(".")
+    target = facts
+    for parent in parents:
+        target = target[parent]
+    target[last] = None
+    found = [finding for finding in engine.judge(layout, facts, placed) if finding.rule == rule]
+    assert [finding.verdict for finding in found] == ["unknown"]
+    assert need in found[0].message
+
+
+@pytest.mark.parametrize("rule", sorted({pair[0] for pair in NEEDS}))
+def test_without_facts_a_rule_that_needs_them_says_once_that_it_does_not_know(rule):
+    found = [finding for finding in engine.judge(good_layout()) if finding.rule == rule]
+    assert [finding.verdict for finding in found] == ["unknown"]
+    assert found[0].message.startswith(RULES[rule]["title"])
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_a_rule_explains_itself(rule):
+    one = RULES[rule]
+    assert one["severity"] in ("error", "warning", "info")
+    assert one["title"]
+    assert one["title"][0].isupper()
+    assert not one["title"].endswith(".")
+    assert one["why"].endswith(".")
+    assert one["group"] in ("cpu", "memory", "image", "cmdline", "channel", "host", "policy")
