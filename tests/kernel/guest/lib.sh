@@ -46,10 +46,16 @@ plan() {
 }
 
 # write FILE TEXT: prints ok or the error as the shell words it
-write() { { printf '%s\n' "$2" >"$control/$1"; } 2>&1 && echo ok; }
+write() { { echo "$2" >"$control/$1"; } 2>&1 && echo ok; }
 
-offline() { for c in "$@"; do echo 0 >$cpus/cpu$c/online; done; }
-online() { for c in "$@"; do echo 1 >$cpus/cpu$c/online || return 1; done; }
+offline() {
+	local cpu
+	for cpu in "$@"; do echo 0 >$cpus/cpu$cpu/online; done
+}
+online() {
+	local cpu
+	for cpu in "$@"; do echo 1 >$cpus/cpu$cpu/online || return 1; done
+}
 
 # Takes memory blocks offline, from the one at 1 GiB on, until there are $1 in a row; sets first (block), pool, pool_size.
 take_blocks() {

@@ -33,15 +33,12 @@ static bool offline(u64 page)
 	return page_is_ram(PHYS_PFN(page)) && !pfn_to_online_page(PHYS_PFN(page));
 }
 
-/*
- * Since 5.13 the kernel reserves the first MiB as a whole and uses of it only what lies above its own real-mode code, besides
- * page 0 with the firmware's data.
- */
+/* Since 5.13 the kernel reserves the first MiB as a whole and uses of it only what lies above its own real-mode code. */
 static bool spare_low(u64 page)
 {
 	struct page *p = pfn_to_online_page(PHYS_PFN(page));
 
-	return page && page + PAGE_SIZE <= mk_real_mode() && page < SZ_1M && p && PageReserved(p) &&
+	return page + PAGE_SIZE <= mk_real_mode() && page < SZ_1M && p && PageReserved(p) &&
 	       e820__mapped_raw_any(page, page + PAGE_SIZE, E820_TYPE_RAM);
 }
 
@@ -49,7 +46,8 @@ bool mk_memory_unused(const struct mk_range *range)
 {
 	u64 page;
 
-	if (!mk_range_sane(range))
+	/* page 0 belongs to the firmware */
+	if (!mk_range_sane(range) || !range->start)
 		return false;
 	for (page = range->start; page < range->start + range->size; page += PAGE_SIZE) {
 		if (!offline(page) && !reserved_at_boot(page) && !spare_low(page))

@@ -74,7 +74,7 @@ static int parse_word(struct mk_selection *selection, char *word)
 	if (!strcmp(word, "entry"))
 		return kstrtoul(value, 0, &selection->entry);
 	if (!strcmp(word, "cpus"))
-		return cpulist_parse(value, &selection->cpus);
+		return cpulist_parse(value, &selection->cpus) ? -EINVAL : 0;
 	if (strcmp(word, "memory"))
 		return -EINVAL;
 	ret = mk_ranges_parse(value, selection->memory, ARRAY_SIZE(selection->memory));
