@@ -51,8 +51,6 @@ attributes:
   action:
     support: full
     description: Runs on the controller.
-extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
 seealso:
   - module: multikernel.core.layout
   - module: multikernel.core.layout_info
