@@ -48,12 +48,10 @@ def build(address: int, io_apic: int, apic_ids: Sequence[int], bsp_apic_id: int)
     """
     _check(io_apic, apic_ids, bsp_apic_id)
     page = bytearray(SIZE)
-    madt = _table(b"APIC", 5, _madt_body(io_apic, apic_ids, bsp_apic_id))
-    if _MADT + len(madt) > SIZE:
-        raise ValueError("%d CPUs do not fit into one page of ACPI tables" % len(apic_ids))
     _put(page, _DSDT, _table(b"DSDT", 2, b""))
     _put(page, _FADT, _table(b"FACP", 6, _fadt_body(address + _DSDT)))
-    _put(page, _MADT, madt)
+    # all 254 CPUs that there can be fit into what is left of the page
+    _put(page, _MADT, _table(b"APIC", 5, _madt_body(io_apic, apic_ids, bsp_apic_id)))
     _put(page, _XSDT, _table(b"XSDT", 1, struct.pack("<QQ", address + _FADT, address + _MADT)))
     _put(page, 0, _rsdp(address + _XSDT))
     return bytes(page)

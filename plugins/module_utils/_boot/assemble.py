@@ -26,6 +26,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from . import acpi, channel, cmdline, elf, mailbox, params, payload, setup_header, stub
 from .cmdline import Channel, Uart
+from .inspect import is_flat
 
 PAGE = 4096
 BASE_ALIGNMENT = 1 << 21
@@ -81,10 +82,10 @@ class ChannelEnd(NamedTuple):
 class Spec:
     """Everything that makes one instance; addresses and sizes in bytes, physical.
 
-    low: start of its chunk below 1 MiB (low_size bytes; None for a flat payload). apic_ids: its CPUs, boot CPU first. format: "auto",
-    "bzimage" (unpacks itself), "vmlinux" (unpacked here: boots faster) or "flat". cmdline: words of image and instance. nonce: 64 bits
-    that prove a mailbox to be of this boot. console: the instance's UART; other_uarts: those it must leave alone. digest: the sha256
-    that the kernel file must have, hex. cache: where unpacked kernels are kept, None for nowhere.
+    low: start of its chunk below 1 MiB (low_size bytes; None for a flat payload). apic_ids: its CPUs, boot CPU first. format: "auto"
+    (by contents), "bzimage" (unpacks itself), "vmlinux" (unpacked here: boots faster) or "flat". cmdline: words of image and instance.
+    nonce: 64 bits that prove a mailbox to be of this boot. console: the instance's UART; other_uarts: those it must leave alone.
+    digest: the sha256 that the kernel file must have, hex. cache: where unpacked kernels are kept, None for nowhere.
     """
 
     base: int
@@ -157,8 +158,6 @@ def assemble(spec: Spec) -> Assembled:
         if spec.low is not None and _io_apic(spec) != spec.base + IO_APIC:
             segments.append(Segment(b"", _io_apic(spec), PAGE, "the IO-APIC's stand-in"))
         segments += [_channel(end, end.area) for end in spec.channels if end.area is not None]
-    except AssemblyError:
-        raise
     except ValueError as error:
         raise AssemblyError("instance %s: %s" % (spec.name, error)) from error
     except OSError as error:
@@ -193,7 +192,7 @@ def _kernel(spec: Spec) -> _Kernel:
     if spec.digest is not None and digest != spec.digest.lower():
         raise ValueError("%s has sha256 %s, %s was expected" % (spec.kernel_path, digest, spec.digest))
     head = bytes(image[: 1 << 16])
-    if spec.format == "flat":
+    if spec.format == "flat" or (spec.format == "auto" and is_flat(head)):
         return _flat(spec, image)
     if spec.low is None:
         raise ValueError("Linux needs a chunk of memory below 1 MiB for its real-mode code, and none is given")

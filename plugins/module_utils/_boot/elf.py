@@ -68,8 +68,10 @@ def parse(head: Bytes, file_size: int) -> Elf:
     kind, entry, offset, size, count = fields[1], fields[4], fields[5], fields[9], fields[10]
     if count and size != struct.calcsize(_PROGRAM):
         raise ValueError("its program headers have %d bytes each instead of %d" % (size, struct.calcsize(_PROGRAM)))
-    if offset + size * count > len(head):
+    if offset + size * count > file_size:
         raise ValueError("the file is truncated: it ends inside the program headers")
+    if offset + size * count > len(head):
+        raise ValueError("its program headers lie at %d, far from its start where those of a kernel are" % offset)
     rows = [struct.unpack_from(_PROGRAM, head, offset + size * number) for number in range(count)]
     loads = tuple(Load(row[2], row[3], row[4], row[5], row[6]) for row in rows if row[0] == PT_LOAD)
     for number, load in enumerate(loads):

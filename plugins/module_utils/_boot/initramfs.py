@@ -14,7 +14,6 @@ import stat
 from typing import Dict, Iterable, List, NamedTuple, Tuple
 
 _ALIGNMENT = 512  # the block size of cpio, so that other tools take the archive, too
-_MAX_SIZE = 0xFFFFFFFF
 
 
 class Part(NamedTuple):
@@ -108,8 +107,6 @@ def _with_parents(parts: Iterable[Part]) -> Dict[str, Part]:
 
 def _write(out: io.BytesIO, number: int, part: Part) -> None:
     name = part.path.encode() + b"\0"
-    if len(part.data) > _MAX_SIZE:
-        raise ValueError("/%s has %d bytes, cpio holds %d" % (part.path, len(part.data), _MAX_SIZE))
     links = 2 if stat.S_ISDIR(part.mode) else 1
     words = (number, part.mode, 0, 0, links, 0, len(part.data), 0, 0, part.device[0], part.device[1], len(name), 0)
     out.write(b"070701" + b"".join(b"%08X" % word for word in words) + name)

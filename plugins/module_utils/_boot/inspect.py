@@ -70,6 +70,11 @@ def inspect(path: str, want_sha256: bool = True) -> Dict[str, Any]:
     return facts
 
 
+def is_flat(head: bytes) -> bool:
+    """True when the first bytes of a file carry the mark of a flat payload."""
+    return bytes(head[FLAT_OFFSET : FLAT_OFFSET + len(FLAT_MAGIC)]) == FLAT_MAGIC
+
+
 def _read(file: BinaryIO, facts: Dict[str, Any], want_sha256: bool) -> Optional[str]:
     head = file.read(HEAD)
     facts["size"] = os.fstat(file.fileno()).st_size
@@ -88,7 +93,7 @@ def _read(file: BinaryIO, facts: Dict[str, Any], want_sha256: bool) -> Optional[
     if elf.looks_like(head):
         facts["kind"] = "vmlinux"
         return _vmlinux(head, facts)
-    if head[FLAT_OFFSET : FLAT_OFFSET + len(FLAT_MAGIC)] == FLAT_MAGIC:
+    if is_flat(head):
         facts["kind"] = "flat"
         return None
     if any(head.startswith(magic) for magic, _name in _INITRD_MAGICS):
@@ -123,8 +128,7 @@ def _file_type(mode: int) -> str:
         (stat.S_ISFIFO, "a named pipe"),
         (stat.S_ISSOCK, "a socket"),
         (stat.S_ISBLK, "a block device"),
-        (stat.S_ISCHR, "a character device"),
     ):
         if test(mode):
             return name
-    return "something else"
+    return "a character device"

@@ -31,7 +31,6 @@ _MAX_ADDRESS = 1 << 52
 _MAGIC1 = 0xFEE1DEAD
 _MAGIC2 = 672274793
 _REBOOT_MULTIKERNEL = 0x4D4B4C49
-_UNLOADS = 64  # ten images each
 
 _LOAD_ERRORS: Dict[int, str] = {
     errno.EADDRNOTAVAIL: "a segment is not page aligned or lies beyond the physical memory",
@@ -98,19 +97,15 @@ def unload(table: str = TABLE) -> int:
     Returns how many images went. Raises KexecError when the kernel refuses or images stay.
     """
     before = rows = multikernel_rows(table)
-    for _attempt in range(_UNLOADS):
-        if not rows:
-            return before
+    while rows:
         failed = _call(SYS_KEXEC_LOAD, 0, 0, 0, KEXEC_MULTIKERNEL)
         if failed:
             raise _error("cannot unload the multikernel images", failed, _LOAD_ERRORS)
         left = multikernel_rows(table)
         if left >= rows:
-            break
-        rows = left
-    if not rows:
-        return before
-    raise KexecError(errno.EBUSY, "the kernel accepted to unload, yet %d multikernel images stay in %s" % (multikernel_rows(table), table))
+            raise KexecError(errno.EBUSY, "the kernel accepted to unload, yet %d multikernel images stay in %s" % (left, table))
+        rows = left  # the RFC kernel removes ten at a time
+    return before
 
 
 def boot(cpu: int, cpus: str = CPUS) -> None:

@@ -148,6 +148,11 @@ def test_a_flat_payload_needs_neither_low_memory_nor_an_initrd(spec: Callable[..
     assert memory(high, 0x140010070, 8) == bytes(8)
 
 
+def test_a_marked_flat_payload_needs_no_format(spec: Callable[..., Spec], stored: Callable[..., str]) -> None:
+    image = assemble(spec(kernel_path=stored(b"\xeb\x0e\0\0\0\0\0\0MKFLAT01\xf4", "marked"), low=None))
+    assert memory(image, BASE + 0x200008, 8) == b"MKFLAT01"
+
+
 def test_the_area_of_a_channel_is_written_by_the_first_instance_only(spec: Callable[..., Spec]) -> None:
     ends = [
         ChannelEnd("beat", 0x5E000000, 0, Area(64, 256, (2, 0))),

@@ -76,8 +76,9 @@ def test_foreign_memory_is_no_channel(noise: bytes) -> None:
 
 
 def test_a_header_with_another_geometry_is_not_valid() -> None:
-    page = bytearray(channel.header(64, 256, (2, 0)))
-    struct.pack_into("<I", page, 0x18, 0x6000)
-    assert channel.parse(bytes(page))["valid"] is False
+    for offset, value in ((0x08, 48), (0x0C, 0), (0x10, 256), (0x18, 0x6000), (0x1C, 0x20000), (0x04, 2), (0x00, 0)):
+        page = bytearray(channel.header(64, 256, (2, 0)))
+        struct.pack_into("<I", page, offset, value)
+        assert channel.parse(bytes(page))["valid"] is False
     with pytest.raises(ValueError, match="384 bytes, 100 were read"):
         channel.parse(bytes(page[:100]))

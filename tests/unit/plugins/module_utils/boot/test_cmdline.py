@@ -98,6 +98,10 @@ def test_without_a_console_no_uart_is_touched() -> None:
     assert "reserve=0x3f8,8,0x2f8,8,0x3e8,8,0x2e8,8" in words
 
 
+def test_a_machine_without_other_uarts_reserves_none() -> None:
+    assert not [word for word in linux(other_uarts=[]) if word.startswith("reserve=")]
+
+
 def test_reserve_is_shared_with_the_user_and_counted() -> None:
     words = linux("reserve=0xcf8,8")
     assert [word for word in words if word.startswith("reserve=")] == ["reserve=0x3f8,8,0x3e8,8,0x2e8,8", "reserve=0xcf8,8"]

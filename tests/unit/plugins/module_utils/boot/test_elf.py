@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any, Callable, Dict
 
 import pytest
@@ -41,6 +42,19 @@ def test_a_file_cut_inside_its_headers_is_truncated(vmlinux: Callable[..., bytes
     image = vmlinux()[:length]
     with pytest.raises(ValueError, match="truncated"):
         elf.parse(image, len(image))
+
+
+def test_odd_program_headers_are_named(vmlinux: Callable[..., bytes]) -> None:
+    with pytest.raises(ValueError, match="no ELF signature"):
+        elf.parse(b"MZ" + vmlinux()[2:], 5000)
+    image = bytearray(vmlinux())
+    struct.pack_into("<H", image, 54, 64)
+    with pytest.raises(ValueError, match="have 64 bytes each instead of 56"):
+        elf.parse(image, len(image))
+    image = bytearray(vmlinux())
+    struct.pack_into("<Q", image, 32, 1 << 20)
+    with pytest.raises(ValueError, match="far from its start"):
+        elf.parse(image, 2 << 20)
 
 
 def test_a_file_cut_inside_a_segment_is_truncated(vmlinux: Callable[..., bytes]) -> None:

@@ -12,6 +12,8 @@ import os
 import shutil
 import struct
 import subprocess
+import sys
+import types
 from pathlib import Path
 from typing import Any, Callable, Dict
 
@@ -55,6 +57,30 @@ def test_every_compression_of_the_kernel_is_unpacked(bzimage: Callable[..., byte
     packed = sized(PACKERS[name](content), content)
     assert payload.compression(packed[:6]) == name
     assert bytes(payload.extract(bzimage(payload=packed))) == content
+
+
+def test_python_unpacks_zstd_where_it_can(
+    bzimage: Callable[..., bytes], vmlinux: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python 3.14 brings compression.zstd; a stand-in that only drops the magic shows that it is asked, and its errors are told."""
+
+    class ZstdError(Exception):
+        pass
+
+    class ZstdDecompressor:
+        def decompress(self, data: bytes) -> bytes:
+            if b"damage" in bytes(data):
+                raise ZstdError("bad block")
+            return bytes(data)[4:]
+
+    library = types.SimpleNamespace(ZstdDecompressor=ZstdDecompressor, ZstdError=ZstdError)
+    monkeypatch.setitem(sys.modules, "compression", types.ModuleType("compression"))
+    monkeypatch.setitem(sys.modules, "compression.zstd", library)
+    monkeypatch.setenv("PATH", "/nowhere")
+    packed = b"\x28\xb5\x2f\xfd" + vmlinux()
+    assert bytes(payload.extract(bzimage(payload=sized(packed, vmlinux())))) == vmlinux()
+    with pytest.raises(payload.PayloadError, match="zstd payload is damaged: bad block"):
+        payload.extract(bzimage(payload=sized(packed + b"damage", b"")))
 
 
 def test_gzip_needs_no_size_of_its_own(bzimage: Callable[..., bytes], vmlinux: Callable[..., bytes]) -> None:
