@@ -2,6 +2,7 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 """Applies of what the host itself remembers: one instance of its layout, or an earlier layout."""
+
 from __future__ import annotations
 
 import copy
@@ -33,8 +34,13 @@ def instance(name: str, state: str, check: bool = False, options: Optional[Optio
     return _short(apply(wanted, check=check, options=wish, system=machine))
 
 
-def rollback(to: Optional[str] = None, disruption: Optional[str] = None, check: bool = False, options: Optional[Options] = None,
-             system: Optional[Any] = None) -> Dict[str, Any]:
+def rollback(
+    to: Optional[str] = None,
+    disruption: Optional[str] = None,
+    check: bool = False,
+    options: Optional[Options] = None,
+    system: Optional[Any] = None,
+) -> Dict[str, Any]:
     """Apply an earlier layout again: the one before the present one, or the one whose digest begins with `to`.
 
     disruption "allow" lets running instances be restarted whatever the earlier layout says. Returns and raises as run.apply does.

@@ -2,6 +2,7 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 """Runs the steps of a plan: each is journaled before and after; the first that fails has all of them undone, last one first."""
+
 from __future__ import annotations
 
 import time
@@ -15,7 +16,9 @@ from .journal import Journal
 class StepFailed(Exception):
     """A step failed and the plan was undone. undone: sentences; stuck: what could not be undone; console: an instance's last words."""
 
-    def __init__(self, sentence: str, instance: Any, results: List[Dict[str, Any]], undone: List[str], stuck: List[str], console: List[str]) -> None:
+    def __init__(
+        self, sentence: str, instance: Any, results: List[Dict[str, Any]], undone: List[str], stuck: List[str], console: List[str]
+    ) -> None:
         self.instance, self.results, self.undone, self.stuck, self.console = instance, results, undone, stuck, console
         super().__init__(sentence)
 
@@ -30,7 +33,7 @@ def execute(steps: Sequence[Step], dialect: Any, journal: Journal, results: List
         except (DialectError, OSError) as error:
             journal.write("failed", {"number": number, "error": str(error)})
             console = list(error.console) if isinstance(error, InstanceError) else []
-            undone, stuck = undo(steps[:number + 1], dialect, journal)
+            undone, stuck = undo(steps[: number + 1], dialect, journal)
             raise StepFailed(str(error), step.instance, results, undone, stuck, console) from error
         journal.write("done", {"number": number, "result": outcome})
         results.append({"do": step.do, "say": step.say, "seconds": round(time.monotonic() - begin, 3), "result": outcome})

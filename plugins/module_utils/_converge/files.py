@@ -2,6 +2,7 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 """Files that survive a power cut: written beside, synced, renamed over; mode 0600."""
+
 from __future__ import annotations
 
 import json
@@ -50,7 +51,7 @@ def remove(path: str) -> None:
 def write_all(handle: int, data: bytes) -> None:
     """Write every byte, however many calls the kernel needs for it."""
     while data:
-        data = data[os.write(handle, data):]
+        data = data[os.write(handle, data) :]
 
 
 def sync_folder(folder: str) -> None:

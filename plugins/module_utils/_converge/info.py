@@ -2,6 +2,7 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 """What a host is, what it runs, and what would speak against a layout; reads only."""
+
 from __future__ import annotations
 
 from typing import Any, Dict, List, Optional
@@ -21,8 +22,8 @@ from .store import Store
 def info(layout: Optional[Dict[str, Any]] = None, system: Optional[Any] = None) -> Dict[str, Any]:
     """Facts, state and layout of the host; with a canonical layout also its findings, its placement and the plan to it.
 
-    Returns {"facts", "state", "layout", "digest", "history", "instances", "table", "findings", "placed", "plan"}. Raises ApplyError when layout has
-    not the canonical shape.
+    Returns {"facts", "state", "layout", "digest", "history", "instances", "table", "findings", "placed", "plan"}. Raises
+    ApplyError when layout has not the canonical shape.
     """
     if layout is not None:
         check_shape(layout)
@@ -35,8 +36,16 @@ def info(layout: Optional[Dict[str, Any]] = None, system: Optional[Any] = None) 
     state = dialect.observe(kept, facts)
     findings = [recover.warning(cut)] if cut else []
     found = {
-        "changed": False, "facts": facts, "state": state, "layout": store.desired(), "digest": state["digest"], "history": store.history(),
-        "instances": instances(state), "table": state["table"], "placed": None, "plan": None,
+        "changed": False,
+        "facts": facts,
+        "state": state,
+        "layout": store.desired(),
+        "digest": state["digest"],
+        "history": store.history(),
+        "instances": instances(state),
+        "table": state["table"],
+        "placed": None,
+        "plan": None,
     }
     if layout is not None:
         findings += dialect.probe(facts) + _judge(layout, facts, state, found)

@@ -7,6 +7,7 @@ An apply writes `begin`, for each step `step` before and `done` (or `failed`) af
 `undone`, and at last `end`. An apply without `end` was cut off; the next one finds here what to take back. A last line
 that was not written to its end is as if it had never been begun: the step that it would announce was not started.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -18,7 +19,7 @@ from typing import Any, Dict, List, Optional, Tuple
 from . import files
 
 PATH = "var/lib/multikernel/journal.jsonl"
-KEEP = 1 << 20   # bytes; a longer journal loses its finished applies
+KEEP = 1 << 20  # bytes; a longer journal loses its finished applies
 
 Record = Dict[str, Any]
 

@@ -2,6 +2,7 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 """One apply at a time: an flock(2) on /run/multikernel/lock, which the kernel drops when its holder dies."""
+
 from __future__ import annotations
 
 import fcntl
@@ -22,8 +23,14 @@ class LockError(Exception):
 class Lock:
     """Context manager. timeout: seconds to wait for another holder; digest: what the holder is about to apply."""
 
-    def __init__(self, root: str, timeout: float, digest: Optional[str], clock: Callable[[], float] = time.monotonic,
-                 sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        root: str,
+        timeout: float,
+        digest: Optional[str],
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.path = os.path.join(root, PATH)
         self.timeout, self.digest, self.clock, self.sleep = timeout, digest, clock, sleep
         self._handle = -1
@@ -64,7 +71,12 @@ class Lock:
             holder = json.loads(os.pread(handle, 4096, 0).decode())
             what = "layout %s" % holder["digest"][:12] if holder["digest"] else "the removal of the layout"
             return "another apply holds the lock %s: process %d of user %s, since %s, for %s" % (
-                waited, holder["pid"], holder["user"], holder["since"], what)
+                waited,
+                holder["pid"],
+                holder["user"],
+                holder["since"],
+                what,
+            )
         except (ValueError, KeyError, TypeError):
             return "another apply holds the lock %s" % waited
 

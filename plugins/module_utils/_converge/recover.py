@@ -2,6 +2,7 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 """After a crash: takes back what an apply had begun when it was cut off, so that the host is as it was before that apply."""
+
 from __future__ import annotations
 
 import time
@@ -15,7 +16,9 @@ from .journal import Journal, Record
 from .store import Store
 
 
-def recover(cut: Sequence[Record], journal: Journal, store: Store, dialect: Any, facts: Dict[str, Any], system: Any) -> Tuple[List[str], List[str]]:
+def recover(
+    cut: Sequence[Record], journal: Journal, store: Store, dialect: Any, facts: Dict[str, Any], system: Any
+) -> Tuple[List[str], List[str]]:
     """Undo the apply whose journal records are cut. Returns (what was undone, what could not be), sentences.
 
     Every inverse looks before it acts, so that it does no harm to take back what was never done, or twice.
@@ -23,11 +26,11 @@ def recover(cut: Sequence[Record], journal: Journal, store: Store, dialect: Any,
     kept = store.state()
     journal.resume(cut[0]["apply"])
     if kept is not None and kept.get("apply") == cut[0]["apply"]:
-        store.repair()   # it was committed; only its last word is missing
+        store.repair()  # it was committed; only its last word is missing
         journal.end("applied")
         return [], []
     if cut[0]["boot_id"] != facts["boot_id"]:
-        store.repair()   # the host was booted since: nothing of it is left
+        store.repair()  # the host was booted since: nothing of it is left
         journal.end("recovered")
         return [], []
     begun = [plan_steps.from_record(record["step"]) for record in cut if record["kind"] == "step"]
@@ -55,9 +58,14 @@ def topology(cut: Sequence[Record], kept: Optional[Dict[str, Any]]) -> Dict[str,
 def warning(cut: Sequence[Record]) -> Finding:
     """What check mode says of an apply that was cut off."""
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(cut[0]["time"]))
-    return Finding(rule="journal.interrupted", severity="warning", verdict="fail", path=(),
-                   message="an apply of %s was cut off; the next apply undoes it before anything else" % when,
-                   hint="run the same without check mode")
+    return Finding(
+        rule="journal.interrupted",
+        severity="warning",
+        verdict="fail",
+        path=(),
+        message="an apply of %s was cut off; the next apply undoes it before anything else" % when,
+        hint="run the same without check mode",
+    )
 
 
 def _instance(record: Record, cut: Sequence[Record]) -> str:
@@ -65,4 +73,3 @@ def _instance(record: Record, cut: Sequence[Record]) -> str:
     if record["kind"] == "undone":
         return str(record["step"]["instance"])
     return str(next(one["step"]["instance"] for one in cut if one["kind"] == "step" and one["number"] == record["number"]))
-

@@ -2,6 +2,7 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 """What is to be remembered after an apply, after one that was undone, and after one that was cut off."""
+
 from __future__ import annotations
 
 import copy
@@ -21,21 +22,35 @@ def base(kept: Optional[Kept], facts: Dict[str, Any]) -> Kept:
     topology = dict(old.get("topology") or {})
     topology.update({number: one for number, one in (facts["cpus"]["each"] or {}).items() if one.get("apic_id") is not None})
     return {
-        "version": 1, "apply": old.get("apply"), "boot_id": facts["boot_id"], "digest": old.get("digest"),
+        "version": 1,
+        "apply": old.get("apply"),
+        "boot_id": facts["boot_id"],
+        "digest": old.get("digest"),
         "instances": old["instances"] if same else {},
         "made": old["made"] if same else {"cpus": [], "blocks": [], "pool": [], "channels": {}},
         "topology": topology,
     }
 
 
-def after(previous: Kept, steps: Sequence[Step], specs: Dict[str, Dict[str, Any]], placed: Optional[Dict[str, Any]], dialect: Any,
-          apply: Optional[str]) -> Kept:
+def after(
+    previous: Kept,
+    steps: Sequence[Step],
+    specs: Dict[str, Dict[str, Any]],
+    placed: Optional[Dict[str, Any]],
+    dialect: Any,
+    apply: Optional[str],
+) -> Kept:
     """What is to be remembered when every step was done."""
     kept = copy.deepcopy(previous)
     kept["apply"] = apply
     kept["made"] = _made(previous["made"], steps)
-    kept["made"]["channels"] = {} if placed is None else {
-        name: {"address": one["placed"]["address"], "size": one["placed"]["size"]} for name, one in sorted(placed["channels"].items())}
+    kept["made"]["channels"] = (
+        {}
+        if placed is None
+        else {
+            name: {"address": one["placed"]["address"], "size": one["placed"]["size"]} for name, one in sorted(placed["channels"].items())
+        }
+    )
     old, kept["instances"] = kept["instances"], {}
     for name, spec in sorted(specs.items()):
         wanted = (placed or {})["instances"][name]
@@ -79,7 +94,12 @@ def _made(old: Dict[str, Any], steps: Iterable[Step]) -> Dict[str, Any]:
         elif step.do in ("pool_add", "pool_remove"):
             mine = [(step.args["base"], step.args["base"] + step.args["size"])]
             pool = ranges.merge(pool + mine) if step.do == "pool_add" else ranges.subtract(pool, mine)
-    return {"cpus": sorted(cpus), "blocks": sorted(blocks), "pool": [[start, end - start] for start, end in pool], "channels": old["channels"]}
+    return {
+        "cpus": sorted(cpus),
+        "blocks": sorted(blocks),
+        "pool": [[start, end - start] for start, end in pool],
+        "channels": old["channels"],
+    }
 
 
 def _still_made(old: Dict[str, Any], steps: Iterable[Step], system: Any) -> Dict[str, Any]:
@@ -92,11 +112,10 @@ def _still_made(old: Dict[str, Any], steps: Iterable[Step], system: Any) -> Dict
     return {
         "cpus": [cpu for cpu in taken["cpus"] if cpu not in online],
         "blocks": [block for block in taken["blocks"] if _block_is_offline(system, block)],
-        "pool": [[start, end - start] for start, end in pool], "channels": old["channels"],
+        "pool": [[start, end - start] for start, end in pool],
+        "channels": old["channels"],
     }
 
 
 def _block_is_offline(system: Any, block: int) -> bool:
     return (system.read("sys/devices/system/memory/memory%d/state" % block) or "").strip() == "offline"
-
-

@@ -2,10 +2,11 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 """One apply from beginning to end: lock, recover, observe, judge, place, plan, execute, verify, remember."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Set
 
 from .._dialect.choice import choose
 from .._dialect.system import System
@@ -43,8 +44,14 @@ class ApplyError(Exception):
         super().__init__(message)
 
 
-def apply(layout: Optional[Dict[str, Any]], state: str = "present", check: bool = False, options: Optional[Options] = None,
-          root: str = "/", system: Optional[Any] = None) -> Result:
+def apply(
+    layout: Optional[Dict[str, Any]],
+    state: str = "present",
+    check: bool = False,
+    options: Optional[Options] = None,
+    root: str = "/",
+    system: Optional[Any] = None,
+) -> Result:
     """Make the host below root have the canonical layout (state "present"), or take back what was made ("absent").
 
     check: stop before anything is changed. Returns the result of the module `layout`. Raises ApplyError: nothing was changed,
@@ -98,7 +105,9 @@ class _Run:
             return
         self.recovered, stuck = recover.recover(self.cut, self.journal, self.store, self.dialect, self.facts, self.system)
         if stuck:
-            raise ApplyError("an earlier apply was cut off and could not be undone: " + "; ".join(stuck), undone=self.recovered, stuck=stuck)
+            raise ApplyError(
+                "an earlier apply was cut off and could not be undone: " + "; ".join(stuck), undone=self.recovered, stuck=stuck
+            )
         self._facts()
 
     # judge, place, plan
@@ -130,8 +139,11 @@ class _Run:
     def _refusal(self, blocking: Sequence[Any], findings: Optional[Sequence[Any]] = None) -> ApplyError:
         told = list(findings if findings is not None else blocking)
         sentences = list(dict.fromkeys(one.message + (" (%s)" % one.hint if one.hint else "") for one in blocking))
-        return ApplyError("the layout is refused, nothing was changed: " + "; ".join(sentences),
-                          findings=[one.to_dict() for one in told if one.verdict != "pass"], changed=bool(self.recovered))
+        return ApplyError(
+            "the layout is refused, nothing was changed: " + "; ".join(sentences),
+            findings=[one.to_dict() for one in told if one.verdict != "pass"],
+            changed=bool(self.recovered),
+        )
 
     # converge
 
@@ -160,8 +172,9 @@ class _Run:
         differences, result["unverifiable"] = verify.verify(self.system, self.placed, self.specs, seen)
         if differences:
             undone, stuck = undo(work, self.dialect, self.journal)
-            raise StepFailed("the host is not as it should be after the last step: " + "; ".join(differences), None,
-                             result["steps"], undone, stuck, [])
+            raise StepFailed(
+                "the host is not as it should be after the last step: " + "; ".join(differences), None, result["steps"], undone, stuck, []
+            )
 
     def _give_up(self, error: StepFailed, previous: Dict[str, Any], work: List[Step]) -> None:
         left = remember.undone(previous, work, self.dialect, self.system)
@@ -172,32 +185,70 @@ class _Run:
             message += "; NOT undone: " + "; ".join(error.stuck)
         if error.console:
             message += "; its last words: " + " | ".join(error.console)
-        raise ApplyError(message, steps=error.results, undone=error.undone, stuck=error.stuck, console=error.console,
-                         instance=error.instance, findings=[one.to_dict() for one in self.findings], changed=bool(error.stuck)) from error
+        raise ApplyError(
+            message,
+            steps=error.results,
+            undone=error.undone,
+            stuck=error.stuck,
+            console=error.console,
+            instance=error.instance,
+            findings=[one.to_dict() for one in self.findings],
+            changed=bool(error.stuck),
+        ) from error
 
     # result
 
     def _result(self, steps: List[Step]) -> Result:
         have = {name: one["spec"] for name, one in self.state["instances"].items()}
         before = _summary(self.state)
-        after = {"digest": self.digest, "instances": {name: {
-            "state": self.placed["instances"][name]["state"], "cpus": one["cpus"], "memory": {"base": one["base"], "size": one["size"]},
-        } for name, one in self.specs.items()}} if steps else before
+        after = (
+            {
+                "digest": self.digest,
+                "instances": {
+                    name: {
+                        "state": self.placed["instances"][name]["state"],
+                        "cpus": one["cpus"],
+                        "memory": {"base": one["base"], "size": one["size"]},
+                    }
+                    for name, one in self.specs.items()
+                },
+            }
+            if steps
+            else before
+        )
         return {
-            "changed": bool(steps or self.recovered), "digest": self.digest, "plan": [step.to_dict() for step in steps], "steps": [],
-            "before": before, "after": after, "findings": [one.to_dict() for one in self.findings],
-            "diff": text.diff(self.store.desired(), self.layout, have, self.specs, steps), "instances": instances(self.state),
-            "table": self.state["table"], "unverifiable": [], "recovered": self.recovered, "facts": self.facts,
+            "changed": bool(steps or self.recovered),
+            "digest": self.digest,
+            "plan": [step.to_dict() for step in steps],
+            "steps": [],
+            "before": before,
+            "after": after,
+            "findings": [one.to_dict() for one in self.findings],
+            "diff": text.diff(self.store.desired(), self.layout, have, self.specs, steps),
+            "instances": instances(self.state),
+            "table": self.state["table"],
+            "unverifiable": [],
+            "recovered": self.recovered,
+            "facts": self.facts,
             "placed": self.placed if self.layout is not None else None,
         }
 
 
 def instances(state: Dict[str, Any]) -> List[Dict[str, Any]]:
     """What runs, one entry for each instance, from the state that a dialect observed."""
-    return [{
-        "name": name, "state": one["state"], "cpus": one["spec"]["cpus"], "memory": {"base": one["spec"]["base"], "size": one["spec"]["size"]},
-        "image": one["spec"]["image"]["name"], "uname": one["uname"], "beats": one["beats"], "evidence": one["evidence"],
-    } for name, one in sorted(state["instances"].items())]
+    return [
+        {
+            "name": name,
+            "state": one["state"],
+            "cpus": one["spec"]["cpus"],
+            "memory": {"base": one["spec"]["base"], "size": one["spec"]["size"]},
+            "image": one["spec"]["image"]["name"],
+            "uname": one["uname"],
+            "beats": one["beats"],
+            "evidence": one["evidence"],
+        }
+        for name, one in sorted(state["instances"].items())
+    ]
 
 
 def check_shape(layout: Any) -> None:
@@ -205,12 +256,14 @@ def check_shape(layout: Any) -> None:
     try:
         canonical.check_shape(layout)
     except canonical.LayoutShapeError as error:
-        raise ApplyError("this is no canonical layout: %s (the action plugin of this module makes one of what people write)" % error) from error
+        raise ApplyError(
+            "this is no canonical layout: %s (the action plugin of this module makes one of what people write)" % error
+        ) from error
 
 
 def image_paths(layout: Optional[Dict[str, Any]]) -> List[str]:
     """The kernel and initrd files that a layout names."""
-    paths = set()
+    paths: Set[str] = set()
     for image in (layout or {"images": {}})["images"].values():
         paths.update(one["path"] for one in (image["kernel"], image["initrd"]) if one)
     return sorted(paths)
@@ -218,9 +271,16 @@ def image_paths(layout: Optional[Dict[str, Any]]) -> List[str]:
 
 def _summary(state: Dict[str, Any]) -> Dict[str, Any]:
     return {
-        "digest": state["digest"], "cpus_online": state["cpus"]["online"], "made": state["made"],
-        "instances": {name: {
-            "state": one["state"], "cpus": one["spec"]["cpus"], "memory": {"base": one["spec"]["base"], "size": one["spec"]["size"]},
-            "uname": one["uname"],
-        } for name, one in sorted(state["instances"].items())},
+        "digest": state["digest"],
+        "cpus_online": state["cpus"]["online"],
+        "made": state["made"],
+        "instances": {
+            name: {
+                "state": one["state"],
+                "cpus": one["spec"]["cpus"],
+                "memory": {"base": one["spec"]["base"], "size": one["spec"]["size"]},
+                "uname": one["uname"],
+            }
+            for name, one in sorted(state["instances"].items())
+        },
     }

@@ -11,6 +11,7 @@ state.json: {"version": 1, "apply": id, "boot_id", "digest": of the layout | nul
 "instances": {name: {"state", "spec", "health", "nonce", "uname"}}, "made": see the state that a dialect observes,
 "topology": {cpu: its entry of the facts}}.
 """
+
 from __future__ import annotations
 
 import os
@@ -21,7 +22,7 @@ from . import files
 LAYOUT = "etc/multikernel/layout.json"
 STATE = "var/lib/multikernel/state.json"
 LAYOUTS = "var/lib/multikernel/layouts"
-KEEP = 20   # layouts that a rollback can go back to
+KEEP = 20  # layouts that a rollback can go back to
 
 
 class Store:

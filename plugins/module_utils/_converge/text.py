@@ -2,6 +2,7 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 """Before and after as text that reads like the layout file, for diff mode."""
+
 from __future__ import annotations
 
 import json
@@ -17,12 +18,19 @@ _WORDS = ("null", "true", "false", "yes", "no", "on", "off", "~")
 _ADDRESSES = ("base", "address", "low", "entry")
 
 
-def diff(before: Optional[Dict[str, Any]], after: Optional[Dict[str, Any]], have: Dict[str, Dict[str, Any]], want: Dict[str, Dict[str, Any]],
-         steps: Sequence[Step]) -> Dict[str, str]:
+def diff(
+    before: Optional[Dict[str, Any]],
+    after: Optional[Dict[str, Any]],
+    have: Dict[str, Dict[str, Any]],
+    want: Dict[str, Dict[str, Any]],
+    steps: Sequence[Step],
+) -> Dict[str, str]:
     """What Ansible shows with --diff. before and after are canonical layouts (None: none), have and want specs by instance name."""
     shown = {
-        "before_header": "layout of the host", "before": _side(before, have),
-        "after_header": "layout wanted", "after": _side(after, want),
+        "before_header": "layout of the host",
+        "before": _side(before, have),
+        "after_header": "layout wanted",
+        "after": _side(after, want),
     }
     if steps:
         shown["prepared"] = "".join("%d. %s\n" % (number, step.say) for number, step in enumerate(steps, 1))

@@ -2,14 +2,15 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 """Read back what an apply has made: what is seen is compared, what cannot be seen is named."""
+
 from __future__ import annotations
 
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from .._dialect import observe
-from .._dialect.base import UNVERIFIABLE, State
+from .._dialect.base import OBSERVED, UNVERIFIABLE, State
 
-ATTEMPTS = 3   # a loaded host may let an instance miss one beat
+ATTEMPTS = 3  # a loaded host may let an instance miss one beat
 
 
 def verify(system: Any, placed: Dict[str, Any], specs: Dict[str, Dict[str, Any]], state: State) -> Tuple[List[str], List[str]]:
@@ -35,25 +36,33 @@ def verify(system: Any, placed: Dict[str, Any], specs: Dict[str, Dict[str, Any]]
 
 
 def _running(system: Any, name: str, have: Dict[str, Any], differences: List[str], unverifiable: List[str]) -> None:
-    base = have["spec"]["base"]
-    for _attempt in range(ATTEMPTS):
-        words, moved = observe.advances(system, base)
-        if words is None:
-            unverifiable.append("whether %s still runs: its mailbox cannot be read" % name)
-            return
-        if moved or words["state"] in observe.ENDED:
-            break
+    words, moved = _listen(system, have["spec"]["base"])
+    if words is None:
+        unverifiable.append("whether %s still runs: its mailbox cannot be read" % name)
+        return
     if words["nonce"] != have["nonce"]:
         differences.append("the mailbox of %s does not carry the mark of its boot" % name)
     elif words["state"] in observe.ENDED:
-        differences.append("%s %s" % (name, words["state"].replace("-", " ")))
+        differences.append("%s %s" % (name, observe.ended(words)))
     elif not moved:
         differences.append("the heartbeat of %s stands still at %d" % (name, words["beats"]))
     cpus = have["spec"]["cpus"]
     if words["nproc"] and words["nproc"] != len(cpus):
         differences.append("%s reports %d CPUs and was given %d" % (name, words["nproc"], len(cpus)))
-    if have["evidence"]["cpus"] != observe.OBSERVED:
-        unverifiable.append("that %s owns CPU %s and nothing else: this kernel does not tell, the journal remembers"
-                            % (name, ", ".join(str(cpu) for cpu in cpus)))
+    if have["evidence"]["cpus"] != OBSERVED:
+        unverifiable.append(
+            "that %s owns CPU %s and nothing else: this kernel does not tell, the journal remembers"
+            % (name, ", ".join(str(cpu) for cpu in cpus))
+        )
     if have["evidence"]["state"] == UNVERIFIABLE:
         unverifiable.append("the state of %s" % name)
+
+
+def _listen(system: Any, base: int) -> Tuple[Optional[Dict[str, Any]], bool]:
+    """The mailbox at base, and whether its heartbeat was seen to go on in one of a few looks."""
+    words, moved = observe.advances(system, base)
+    for _attempt in range(ATTEMPTS - 1):
+        if moved or words is None or words["state"] in observe.ENDED:
+            break
+        words, moved = observe.advances(system, base)
+    return words, moved

@@ -19,6 +19,7 @@ The observed state is plain JSON; null means that this host cannot tell::
 running: there, and seen to be; silent: was started and cannot be seen to live; ended: no longer there, or says so itself.
 "made" is what was taken from the host by us, as the journal remembers it, and what an absent layout gives back.
 """
+
 from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Protocol, Sequence
@@ -26,9 +27,9 @@ from typing import Any, Dict, List, Optional, Protocol, Sequence
 from .._plan.steps import Step
 from .._rules.finding import Finding
 
-OBSERVED = "observed"           # read back from the kernel or from the instance in this run
-REMEMBERED = "remembered"       # known from the journal; nothing contradicts it
-UNVERIFIABLE = "unverifiable"   # nothing on this host can confirm it
+OBSERVED = "observed"  # read back from the kernel or from the instance in this run
+REMEMBERED = "remembered"  # known from the journal; nothing contradicts it
+UNVERIFIABLE = "unverifiable"  # nothing on this host can confirm it
 
 State = Dict[str, Any]
 

@@ -2,6 +2,7 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 """Which dialect a host is spoken to in: one line for each."""
+
 from __future__ import annotations
 
 from typing import Any, Dict

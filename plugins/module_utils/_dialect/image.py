@@ -2,6 +2,7 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 """From an instance's spec to what the loader needs, and the proof that its bytes may be written where they go."""
+
 from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Sequence
@@ -26,16 +27,27 @@ def boot_spec(spec: Dict[str, Any], facts: Dict[str, Any], info: Optional[str], 
     ports = dict(_PORTS)
     ports.update((one["device"], one["port"]) for one in facts.get("uarts") or [] if one["port"] is not None)
     if device is not None and device not in ports:
-        raise DialectError("the console of %s is %s, and this host has no such UART (known: %s)"
-                           % (spec["name"], device, ", ".join(sorted(ports))))
+        raise DialectError(
+            "the console of %s is %s, and this host has no such UART (known: %s)" % (spec["name"], device, ", ".join(sorted(ports)))
+        )
     present = [one for one in facts.get("uarts") or [] if one["port"] is not None and one["device"] != device]
     return assemble.Spec(
-        name=spec["name"], base=spec["base"], size=spec["size"], low=spec["low"], apic_ids=spec["apic_ids"],
-        bsp_apic_id=int(told.get("bsp_apic_id") or boot.get("apic_id") or 0), tsc_khz=int(tsc_khz) if tsc_khz else None,
-        kernel_path=image["kernel"], initrd_path=image["initrd"], cmdline=spec["cmdline"],
-        format="flat" if image["flat"] else image["format"], channels=[_end(one) for one in spec["channels"]], nonce=nonce,
+        name=spec["name"],
+        base=spec["base"],
+        size=spec["size"],
+        low=spec["low"],
+        apic_ids=spec["apic_ids"],
+        bsp_apic_id=int(told.get("bsp_apic_id") or boot.get("apic_id") or 0),
+        tsc_khz=int(tsc_khz) if tsc_khz else None,
+        kernel_path=image["kernel"],
+        initrd_path=image["initrd"],
+        cmdline=spec["cmdline"],
+        format="flat" if image["flat"] else image["format"],
+        channels=[_end(one) for one in spec["channels"]],
+        nonce=nonce,
         console=cmdline.Uart(device, ports[device]) if device is not None else None,
-        other_uarts=[cmdline.Uart(one["device"], one["port"]) for one in present], digest=image["kernel_sha256"],
+        other_uarts=[cmdline.Uart(one["device"], one["port"]) for one in present],
+        digest=image["kernel_sha256"],
     )
 
 
@@ -53,11 +65,15 @@ def prove(spec: Dict[str, Any], segments: Sequence[Any], facts: Dict[str, Any], 
     written: List[ranges.Range] = [(one.address, one.address + one.memsz) for one in segments]
     for one in written:
         if not ranges.contains(own, one):
-            raise DialectError("a segment of %s (%s) lies outside its memory (%s)" % (name, span(one), ", ".join(span(part) for part in own)))
+            raise DialectError(
+                "a segment of %s (%s) lies outside its memory (%s)" % (name, span(one), ", ".join(span(part) for part in own))
+            )
         for other, theirs in sorted(busy.items()):
             for part in specs.memory_of(theirs):
                 if other != name and ranges.overlap(one, part):
-                    raise DialectError("a segment of %s (%s) lies in the memory of %s (%s), which runs" % (name, span(one), other, span(part)))
+                    raise DialectError(
+                        "a segment of %s (%s) lies in the memory of %s (%s), which runs" % (name, span(one), other, span(part))
+                    )
     used = iomem.free_of_host([(start, end - start) for start, end in written], facts)
     if used is not None:
         raise DialectError("%s is not loaded: %s" % (name, used))

@@ -2,6 +2,7 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 """What an RFC host shows of itself, joined with what is remembered; every property carries its kind of evidence."""
+
 from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Tuple
@@ -14,7 +15,7 @@ from .system import System
 
 MKSTOCK = "sys/kernel/mkstock/"
 ENDED = ("panicked", "halted", "restart-requested", "powered-off")
-BEAT_WAIT = 1.5   # seconds in which a live instance must have beaten again
+BEAT_WAIT = 1.5  # seconds in which a live instance must have beaten again
 POLL = 0.05
 
 Remembered = Dict[str, Any]
@@ -33,11 +34,17 @@ def observe(system: System, remembered: Optional[Remembered], facts: Dict[str, A
     instances = {name: here.instance(one) for name, one in sorted(known.items())}
     entries = {one["spec"]["entry"] for one in known.values()}
     return {
-        "version": 1, "boot_id": facts["boot_id"], "digest": kept.get("digest"), "table": text, "images": rows,
+        "version": 1,
+        "boot_id": facts["boot_id"],
+        "digest": kept.get("digest"),
+        "table": text,
+        "images": rows,
         "cpus": {"online": online(system), "present": present(system)},
         "pool": table.pool(system.read(MKSTOCK + "pool")),
-        "select": system.exists(MKSTOCK + "select") and not facts["dialect"]["strict"], "kill": system.exists(MKSTOCK + "kill"),
-        "instances": instances, "channels": table.channels(system.read(MKSTOCK + "channels")),
+        "select": system.exists(MKSTOCK + "select") and not facts["dialect"]["strict"],
+        "kill": system.exists(MKSTOCK + "kill"),
+        "instances": instances,
+        "channels": table.channels(system.read(MKSTOCK + "channels")),
         "made": kept.get("made") or {"cpus": [], "blocks": [], "pool": [], "channels": {}},
         "foreign": {
             "images": [row["entry"] for row in rows if row["type"] == "multikernel" and row["entry"] not in entries],
@@ -81,6 +88,12 @@ def advances(system: System, base: int, wait: float = BEAT_WAIT) -> Tuple[Option
     return first, False
 
 
+def ended(words: Dict[str, Any]) -> str:
+    """How an instance ended, as its mailbox tells, as a verb: panicked, halted, asked for a restart, powered off."""
+    verbs = {"restart-requested": "asked for a restart", "powered-off": "powered off"}
+    return verbs.get(words["state"], str(words["state"]))
+
+
 class _Here:
     """The readings that the state of each remembered instance is judged by."""
 
@@ -95,8 +108,12 @@ class _Here:
         owned = OBSERVED if line is not None else REMEMBERED
         state, evidence = self._state(known, line, words if ours else None)
         return {
-            "state": state, "spec": spec, "health": known.get("health"), "nonce": known.get("nonce"),
-            "uname": words["uname"] if ours and words else known.get("uname"), "beats": words["beats"] if ours and words else None,
+            "state": state,
+            "spec": spec,
+            "health": known.get("health"),
+            "nonce": known.get("nonce"),
+            "uname": words["uname"] if ours and words else known.get("uname"),
+            "beats": words["beats"] if ours and words else None,
             "text": (words["text"] if ours and words else "") or (line or {}).get("text", ""),
             "evidence": {"state": evidence, "cpus": owned, "memory": owned, "uname": OBSERVED if ours else REMEMBERED, "image": REMEMBERED},
         }

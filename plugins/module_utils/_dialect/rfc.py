@@ -7,10 +7,12 @@ The kernel of the RFC checks nothing: it overwrites System RAM, restarts a CPU t
 image of its list whatever was meant. So every check is made here, before the call; and what the kernel cannot tell is
 remembered, and said to be remembered.
 """
+
 from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Optional
 
+from .._plan import ranges
 from .._plan import spec as specs
 from .._plan.steps import Step
 from .._rules.finding import Finding
@@ -20,10 +22,10 @@ from .system import System
 
 TABLE = "proc/multikernel"
 MKSTOCK = "sys/kernel/mkstock/"
-POLL = 0.05            # seconds between two looks at a mailbox
-HEALTH_WITHIN = 60.0   # seconds until an instance must have reported when the layout gives no limit
-KILL_WITHIN = 5.0      # seconds until a killed instance must be gone from mkstock's list
-UNLOADS = 64           # one call drops ten images at most; more calls than this mean that the list does not shrink
+POLL = 0.05  # seconds between two looks at a mailbox
+HEALTH_WITHIN = 60.0  # seconds until an instance must have reported when the layout gives no limit
+KILL_WITHIN = 5.0  # seconds until a killed instance must be gone from mkstock's list
+UNLOADS = 64  # one call drops ten images at most; more calls than this mean that the list does not shrink
 
 
 class Rfc:
@@ -42,21 +44,45 @@ class Rfc:
         """Why nothing can be started here: no privilege, no multikernel, loading disabled, lockdown."""
         kexec, findings = facts["kexec"], []
         if not facts["privileged"]:
-            findings.append(_refusal("host.privilege", "this run has not the privilege to load kernels (CAP_SYS_BOOT and CAP_SYS_ADMIN)",
-                                     "run the task with become: true"))
+            findings.append(
+                _refusal(
+                    "host.privilege",
+                    "this run has not the privilege to load kernels (CAP_SYS_BOOT and CAP_SYS_ADMIN)",
+                    "run the task with become: true",
+                )
+            )
         if facts["dialect"]["name"] == "none":
-            findings.append(_refusal(
-                "host.multikernel", "the kernel of this host (%s) has no multikernel support: there is no /proc/multikernel"
-                % facts["kernel"]["release"], "boot a kernel that has it, or load mkstock with the role multikernel.core.stock_kernel"))
+            findings.append(
+                _refusal(
+                    "host.multikernel",
+                    "the kernel of this host (%s) has no multikernel support: there is no /proc/multikernel" % facts["kernel"]["release"],
+                    "boot a kernel that has it, or load mkstock with the role multikernel.core.stock_kernel",
+                )
+            )
         elif facts["dialect"]["name"] != self.name:
-            findings.append(_refusal("host.dialect", "this host speaks the multikernel dialect %s, which this version cannot use"
-                                     % facts["dialect"]["name"], "use a kernel that offers /proc/multikernel"))
+            findings.append(
+                _refusal(
+                    "host.dialect",
+                    "this host speaks the multikernel dialect %s, which this version cannot use" % facts["dialect"]["name"],
+                    "use a kernel that offers /proc/multikernel",
+                )
+            )
         if kexec["load_disabled"]:
-            findings.append(_refusal("host.kexec_disabled", "loading kernels is disabled on this host (kernel.kexec_load_disabled is 1)",
-                                     "reboot the host; the setting cannot be taken back while it runs"))
+            findings.append(
+                _refusal(
+                    "host.kexec_disabled",
+                    "loading kernels is disabled on this host (kernel.kexec_load_disabled is 1)",
+                    "reboot the host; the setting cannot be taken back while it runs",
+                )
+            )
         if facts["lockdown"] in ("integrity", "confidentiality"):
-            findings.append(_refusal("host.lockdown", "the host's kernel is locked down (%s), which forbids kexec_load" % facts["lockdown"],
-                                     "boot without lockdown= and, where secure boot switches it on, without secure boot"))
+            findings.append(
+                _refusal(
+                    "host.lockdown",
+                    "the host's kernel is locked down (%s), which forbids kexec_load" % facts["lockdown"],
+                    "boot without lockdown= and, where secure boot switches it on, without secure boot",
+                )
+            )
         return findings
 
     def observe(self, remembered: Optional[Dict[str, Any]], facts: Dict[str, Any]) -> State:
@@ -79,13 +105,22 @@ class Rfc:
 
     def perform(self, step: Step) -> Dict[str, Any]:
         """Do one step. Raises DialectError or InstanceError; doing a step twice does no harm."""
-        act: Callable[..., Dict[str, Any]] = {
-            "memory_offline": self._memory_offline, "memory_online": self._memory_online, "pool_add": self._pool_add,
-            "pool_remove": self._pool_remove, "cpu_offline": self._cpu_offline, "cpu_online": self._cpu_online, "load": self._load,
-            "unload": self._unload, "channel_attach": self._channel_attach, "channel_detach": self._channel_detach,
-            "boot": self._boot, "wait_health": self._wait_health, "stop": self._stop,
-        }[step.do]
-        return act(**step.args)
+        acts: Dict[str, Callable[..., Dict[str, Any]]] = {
+            "memory_offline": self._memory_offline,
+            "memory_online": self._memory_online,
+            "pool_add": self._pool_add,
+            "pool_remove": self._pool_remove,
+            "cpu_offline": self._cpu_offline,
+            "cpu_online": self._cpu_online,
+            "load": self._load,
+            "unload": self._unload,
+            "channel_attach": self._channel_attach,
+            "channel_detach": self._channel_detach,
+            "boot": self._boot,
+            "wait_health": self._wait_health,
+            "stop": self._stop,
+        }
+        return acts[step.do](**step.args)
 
     # memory
 
@@ -113,15 +148,21 @@ class Rfc:
         return self._change_pool("remove", base, size)
 
     def _change_pool(self, verb: str, base: int, size: int) -> Dict[str, Any]:
-        have = specs.ranges.sized(table.pool(self.system.read(MKSTOCK + "pool")))
+        have = ranges.sized(table.pool(self.system.read(MKSTOCK + "pool")))
         mine = (base, base + size)
         if verb == "add":
-            parts = specs.ranges.subtract([mine], have)
-        else:
-            parts = specs.ranges.subtract([mine], specs.ranges.subtract([mine], have))
+            parts = ranges.subtract([mine], have)
+            self._tell_pool("add", parts)
+            return {} if parts else {"already": True}
+        # The module gives back what it was given, whole: a part comes out by putting the rest back.
+        touched = [one for one in have if ranges.overlap(one, mine)]
+        self._tell_pool("remove", touched)
+        self._tell_pool("add", ranges.subtract(touched, [mine]))
+        return {} if touched else {"already": True}
+
+    def _tell_pool(self, verb: str, parts: List[ranges.Range]) -> None:
         for start, end in parts:
             self.system.write(MKSTOCK + "pool", "%s 0x%x 0x%x" % (verb, start, end - start))
-        return {} if parts else {"already": True}
 
     # CPUs
 
@@ -154,7 +195,9 @@ class Rfc:
         image.prove(spec, built.segments, facts, self.busy)
         self.system.load(built.entry, built.segments)
         if built.entry not in self._entries():
-            raise DialectError("the kernel accepted the image of %s, but /proc/multikernel does not list its entry 0x%x" % (name, built.entry))
+            raise DialectError(
+                "the kernel accepted the image of %s, but /proc/multikernel does not list its entry 0x%x" % (name, built.entry)
+            )
         self.nonces[name] = nonce
         return {"nonce": nonce, "entry": built.entry, "segments": len(built.segments)}
 
@@ -179,10 +222,14 @@ class Rfc:
         entries = self._entries()
         selectable = self.system.exists(MKSTOCK + "select") and not self._strict()
         if spec["entry"] not in entries:
-            raise DialectError("the image of %s (entry 0x%x) is not in the kernel's list; load it before every boot" % (name, spec["entry"]))
+            raise DialectError(
+                "the image of %s (entry 0x%x) is not in the kernel's list; load it before every boot" % (name, spec["entry"])
+            )
         if not selectable and entries != [spec["entry"]]:
-            raise DialectError("the kernel boots the first image of its list, and the list holds %d images; only that of %s may be in it"
-                               % (len(entries), name))
+            raise DialectError(
+                "the kernel boots the first image of its list, and the list holds %d images; only that of %s may be in it"
+                % (len(entries), name)
+            )
         if selectable:
             memory = ",".join("0x%x+0x%x" % (start, end - start) for start, end in specs.memory_of(spec))
             cpus = ",".join(str(one) for one in spec["cpus"])
@@ -195,7 +242,7 @@ class Rfc:
         """The RFC kernel crashes on an odd CPU number and restarts a busy one: neither may reach it."""
         name = spec["name"]
         present, online = observe.present(self.system), observe.online(self.system)
-        running = [one for one in table.instances(self.system.read(MKSTOCK + "instances")) or [] if one["state"] == "running"]
+        running = table.instances(self.system.read(MKSTOCK + "instances")) or []  # one that ended holds its CPUs, too
         for cpu in spec["cpus"]:
             if cpu not in present:
                 raise DialectError("%s cannot boot on CPU %d: this host has no such CPU" % (name, cpu))
@@ -214,14 +261,14 @@ class Rfc:
         begin = self.system.monotonic()
         while True:
             mailbox = observe.mailbox(self.system, spec["base"])
-            ours = mailbox is not None and mailbox["nonce"] == self.nonces.get(name)
+            words = mailbox if mailbox is not None and mailbox["nonce"] == self.nonces.get(name) else None
             seconds = self.system.monotonic() - begin
-            if ours and mailbox["state"] == "running" and mailbox["beats"] and self._heard(channel):
-                return {"uname": mailbox["uname"], "beats": mailbox["beats"], "nproc": mailbox["nproc"], "seconds": round(seconds, 3)}
-            if ours and mailbox["state"] in observe.ENDED:
-                raise InstanceError(name, "%s %s before it reported" % (name, mailbox["state"].replace("-", " ")), self._last_words(name, mailbox))
+            if words is not None and words["state"] == "running" and words["beats"] and self._heard(channel):
+                return {"uname": words["uname"], "beats": words["beats"], "nproc": words["nproc"], "seconds": round(seconds, 3)}
+            if words is not None and words["state"] in observe.ENDED:
+                raise InstanceError(name, "%s %s before it reported" % (name, observe.ended(words)), self._last_words(name, words))
             if seconds >= limit:
-                raise InstanceError(name, self._silence(name, limit, mailbox, ours, channel), self._last_words(name, mailbox if ours else None))
+                raise InstanceError(name, self._silence(name, limit, mailbox, words, channel), self._last_words(name, words))
             self.system.sleep(POLL)
 
     def _heard(self, channel: Optional[str]) -> bool:
@@ -232,15 +279,15 @@ class Rfc:
         return one is not None and one["beats"] > 0
 
     @staticmethod
-    def _silence(name: str, limit: float, mailbox: Optional[Dict[str, Any]], ours: bool, channel: Optional[str]) -> str:
+    def _silence(name: str, limit: float, mailbox: Optional[Dict[str, Any]], ours: Optional[Dict[str, Any]], channel: Optional[str]) -> str:
         text = "%s did not report within %g s: " % (name, limit)
         if mailbox is None:
             return text + "its mailbox cannot be read on this host (neither /dev/mkstock nor /dev/mem shows it)"
-        if not ours:
+        if ours is None:
             return text + "its mailbox does not carry the mark of this boot, so its memory was overwritten"
-        if mailbox["state"] == "running" and channel is not None:
+        if ours["state"] == "running" and channel is not None:
             return text + "it runs, but no heartbeat came over channel %s" % channel
-        return text + "its mailbox says %r after %d beats" % (mailbox["state"], mailbox["beats"])
+        return text + "its mailbox says %r after %d beats" % (ours["state"], ours["beats"])
 
     def _last_words(self, name: str, mailbox: Optional[Dict[str, Any]]) -> List[str]:
         log = self.system.read(self.console_logs[name]) if name in self.console_logs else None
@@ -250,10 +297,11 @@ class Rfc:
 
     def _stop(self, spec: Dict[str, Any]) -> Dict[str, Any]:
         running = table.instances(self.system.read(MKSTOCK + "instances"))
+        result: Dict[str, Any] = {}
         if running is not None:
             result = self._kill(spec, running)
         else:
-            result = self._reset(spec)
+            self._reset(spec["cpus"])
         self.busy.pop(spec["name"], None)
         self.nonces.pop(spec["name"], None)
         return result
@@ -262,22 +310,24 @@ class Rfc:
         mine = [one for one in instances if one["entry"] == spec["entry"]]
         if not mine:
             return {"already": True}
-        self.system.write(MKSTOCK + "kill", str((mine[0]["cpus"] or spec["cpus"])[0]))
+        self.system.write(MKSTOCK + "kill", str(mine[0]["cpus"][0]))
         begin = self.system.monotonic()
-        while any(one["entry"] == spec["entry"] and one["state"] == "running"
-                  for one in table.instances(self.system.read(MKSTOCK + "instances")) or []):
+        while any(
+            one["entry"] == spec["entry"] and one["state"] == "running"
+            for one in table.instances(self.system.read(MKSTOCK + "instances")) or []
+        ):
             if self.system.monotonic() - begin > KILL_WITHIN:
                 raise InstanceError(spec["name"], "%s was killed, and mkstock still lists it as running" % spec["name"])
             self.system.sleep(POLL)
+        # A boot without a selection names one CPU: the others were started by the instance itself, and nobody knows of them.
+        self._reset([cpu for cpu in spec["cpus"] if cpu not in mine[0]["cpus"]])
         return {}
 
-    def _reset(self, spec: Dict[str, Any]) -> Dict[str, Any]:
+    def _reset(self, cpus: List[int]) -> None:
         """The RFC's only stop: the INIT that brings a CPU online in the host ends what ran there. Then it goes offline again."""
-        self.busy.pop(spec["name"], None)
-        for cpu in spec["cpus"]:
+        for cpu in cpus:
             self._switch_cpu(cpu, True)
             self._switch_cpu(cpu, False)
-        return {}
 
     # channels
 

@@ -2,6 +2,7 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 """The one door to the machine: files below a root folder, physical memory, system calls, time. Tests put a simulated kernel here."""
+
 from __future__ import annotations
 
 import os

@@ -6,6 +6,7 @@
 /proc/multikernel has two header lines and one row for each kexec image. The type may overflow its column, so rows are split
 by white space. Lines of mkstock's files are `key=value` words.
 """
+
 from __future__ import annotations
 
 import re
@@ -34,10 +35,16 @@ def instances(text: Optional[str]) -> Optional[List[Dict[str, Any]]]:
     for line in text.splitlines():
         words = _words(line)
         if "entry" in words:
-            found.append({
-                "entry": int(words["entry"], 16), "cpus": _numbers(words.get("cpus")), "apic_ids": _numbers(words.get("apic")),
-                "memory": _memory(words.get("memory")), "state": words.get("state", "running"), "text": words.get("text", ""),
-            })
+            found.append(
+                {
+                    "entry": int(words["entry"], 16),
+                    "cpus": _numbers(words.get("cpus")),
+                    "apic_ids": _numbers(words.get("apic")),
+                    "memory": _memory(words.get("memory")),
+                    "state": words.get("state", "running"),
+                    "text": words.get("text", ""),
+                }
+            )
     return found
 
 
@@ -52,8 +59,13 @@ def channels(text: Optional[str]) -> Optional[Dict[str, Dict[str, Any]]]:
             continue
         words = _words(line)
         found[head[0]] = {
-            "address": int(head[1], 16), "end": int(words.get("end") or 0), "attached": True, "peer": words.get("peer"),
-            "beats": int(words.get("beats") or 0), "sent": int(words.get("sent") or 0), "received": int(words.get("received") or 0),
+            "address": int(head[1], 16),
+            "end": int(words.get("end") or 0),
+            "attached": True,
+            "peer": words.get("peer"),
+            "beats": int(words.get("beats") or 0),
+            "sent": int(words.get("sent") or 0),
+            "received": int(words.get("received") or 0),
             "rejected": int(words.get("rejected") or 0),
         }
     return found

@@ -2,6 +2,7 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 """Choice of CPUs: whole cores first, lowest first, never the boot CPU nor what stays with the host."""
+
 from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Sequence, Tuple
@@ -32,8 +33,12 @@ class Chooser:
         for one in ids:
             cpu = one if space == "logical" else self._logical(one)
             if cpu is None:
-                complaints.append(("%s names APIC id %d, and no CPU of this host is known to have it" % (name, one),
-                                   "known APIC ids: %s" % (_numbers(self._apic_ids()) or "none")))
+                complaints.append(
+                    (
+                        "%s names APIC id %d, and no CPU of this host is known to have it" % (name, one),
+                        "known APIC ids: %s" % (_numbers(self._apic_ids()) or "none"),
+                    )
+                )
                 continue
             cpus.append(cpu)
             reason = self._why_not(cpu)
@@ -80,7 +85,7 @@ class Chooser:
         """Single threads: those of cores that are split already first, so that whole cores stay whole."""
         picked: List[int] = []
         for threads in sorted(groups, key=lambda one: (self._is_whole(one), one[0])):
-            picked += threads[:count - len(picked)]
+            picked += threads[: count - len(picked)]
         return picked
 
     def _is_whole(self, threads: List[int]) -> bool:

@@ -6,6 +6,7 @@
 Pure and deterministic: the same layout, facts and state give the same placement. What is given in the layout is taken as
 given, what an instance already has is kept, and the rest is chosen, lowest first, in the order of the names.
 """
+
 from __future__ import annotations
 
 import copy
@@ -16,8 +17,8 @@ from .._rules.finding import Finding
 from . import cores, ranges
 from .ranges import Range
 
-ENTRY_OFFSET = 0x3000   # the entry stub behind mailbox, ACPI tables and the fake IO-APIC page
-LOW_SIZE = 0x10000      # a Linux instance's real mode trampoline lives in 64 KiB of its own below 1 MiB
+ENTRY_OFFSET = 0x3000  # the entry stub behind mailbox, ACPI tables and the fake IO-APIC page
+LOW_SIZE = 0x10000  # a Linux instance's real mode trampoline lives in 64 KiB of its own below 1 MiB
 HOST = "host"
 
 
@@ -43,9 +44,9 @@ def is_flat(layout: Dict[str, Any], facts: Dict[str, Any], image: str) -> bool:
     """Whether an image is a flat payload rather than a Linux kernel; the format given in the layout decides, then the file."""
     declared = layout["images"][image]
     if declared["format"] != "auto":
-        return declared["format"] == "flat"
+        return bool(declared["format"] == "flat")
     known = (facts.get("images") or {}).get(declared["kernel"]["path"]) or {}
-    return known.get("kind") == "flat"
+    return bool(known.get("kind") == "flat")
 
 
 class _Placement:
@@ -70,8 +71,9 @@ class _Placement:
         return self.layout
 
     def _fail(self, where: Sequence[str], message: str, hint: str) -> None:
-        self.findings.append(Finding(rule="placement." + where[-1], severity="error", verdict="fail", message=message,
-                                     path=tuple(where), hint=hint))
+        self.findings.append(
+            Finding(rule="placement." + where[-1], severity="error", verdict="fail", message=message, path=tuple(where), hint=hint)
+        )
 
     # memory
 
@@ -108,8 +110,11 @@ class _Placement:
                 free = ranges.subtract(offered, [one for _node, one in pool])
                 base = ranges.first_fit(free, size, ranges.BIG_PAGE)
             if base is None:
-                self._fail(("pool", "memory"), "pool memory number %d (%s) has no base, and this kernel offers no pool to choose it from"
-                           % (number + 1, amount(size)), "give its base: the address after the $ of memmap= on the host's command line")
+                self._fail(
+                    ("pool", "memory"),
+                    "pool memory number %d (%s) has no base, and this kernel offers no pool to choose it from" % (number + 1, amount(size)),
+                    "give its base: the address after the $ of memmap= on the host's command line",
+                )
                 continue
             region["base"] = base
             node = region["node"] if region["node"] is not None else self._node_of(base)
@@ -127,10 +132,12 @@ class _Placement:
 
     def _fixed_first(self) -> List[str]:
         """Names with a given base first, then those that already have a place, then the rest."""
+
         def rank(name: str) -> int:
             if self.layout["instances"][name]["memory"]["base"] is not None:
                 return 0
             return 1 if name in self.kept else 2
+
         return sorted(self.names, key=lambda name: (rank(name), name))
 
     def _kept_base(self, name: str, size: int, pool: List[Range], taken: Dict[str, Range]) -> Optional[int]:
@@ -145,15 +152,25 @@ class _Placement:
     def _check_base(self, name: str, mine: Range, pool: List[Range], taken: Dict[str, Range]) -> None:
         where = ("instances", name, "memory")
         if mine[0] % ranges.BIG_PAGE:
-            self._fail(where, "%s has its base at %s, which is not a multiple of 2 MiB" % (name, hex(mine[0])),
-                       "use %s" % hex(ranges.up(mine[0], ranges.BIG_PAGE)))
+            self._fail(
+                where,
+                "%s has its base at %s, which is not a multiple of 2 MiB" % (name, hex(mine[0])),
+                "use %s" % hex(ranges.up(mine[0], ranges.BIG_PAGE)),
+            )
         if not ranges.contains(pool, mine):
-            self._fail(where, "the memory of %s (%s) is not wholly inside the pool (%s)"
-                       % (name, span(mine), ", ".join(span(one) for one in pool) or "empty"), "choose a base inside the pool, or leave it out")
+            self._fail(
+                where,
+                "the memory of %s (%s) is not wholly inside the pool (%s)"
+                % (name, span(mine), ", ".join(span(one) for one in pool) or "empty"),
+                "choose a base inside the pool, or leave it out",
+            )
         for other, theirs in taken.items():
             if ranges.overlap(mine, theirs):
-                self._fail(where, "the memory of %s (%s) overlaps that of %s (%s)" % (name, span(mine), other, span(theirs)),
-                           "leave one base out, and a free place is chosen")
+                self._fail(
+                    where,
+                    "the memory of %s (%s) overlaps that of %s (%s)" % (name, span(mine), other, span(theirs)),
+                    "leave one base out, and a free place is chosen",
+                )
 
     def _no_memory(self, name: str, size: int, free: List[Range], node: Optional[int]) -> None:
         largest = 0
@@ -161,8 +178,11 @@ class _Placement:
             largest = max(largest, end - ranges.up(start, ranges.BIG_PAGE))
         place_ = "the pool" if node is None else "the pool of node %d" % node
         hint = "ask for at most that much, or enlarge the pool" if largest > 0 else "enlarge the pool, or give another instance less"
-        self._fail(("instances", name, "memory"), "%s asks for %s of memory, the largest free piece of %s is %s"
-                   % (name, amount(size), place_, amount(max(largest, 0))), hint)
+        self._fail(
+            ("instances", name, "memory"),
+            "%s asks for %s of memory, the largest free piece of %s is %s" % (name, amount(size), place_, amount(max(largest, 0))),
+            hint,
+        )
 
     # the chunk below 1 MiB
 
@@ -178,8 +198,11 @@ class _Placement:
             if kept is not None and not any(ranges.overlap((kept, kept + LOW_SIZE), one) for one in taken):
                 base: Optional[int] = kept
             else:
-                reserved = [(spec["low"], spec["low"] + LOW_SIZE) for other, spec in self.kept.items()
-                            if other in linux and other != name and spec.get("low") is not None]
+                reserved = [
+                    (spec["low"], spec["low"] + LOW_SIZE)
+                    for other, spec in self.kept.items()
+                    if other in linux and other != name and spec.get("low") is not None
+                ]
                 base = ranges.first_fit(ranges.subtract(available, taken + reserved), LOW_SIZE, ranges.PAGE)
             if base is None:
                 self._no_low(name, chunks is None, available)
@@ -192,9 +215,14 @@ class _Placement:
             message = "%s runs Linux and needs 64 KiB below 1 MiB, and which of that memory is free is not known on this host" % name
         else:
             message = "%s runs Linux and needs 64 KiB below 1 MiB; of the reserved %s nothing that large is free" % (
-                name, amount(sum(end - start for start, end in available)))
-        self._fail(("instances", name, "memory"), message,
-                   "reserve 64 KiB for each Linux instance on the host's command line, for example memmap=192K$0x10000")
+                name,
+                amount(sum(end - start for start, end in available)),
+            )
+        self._fail(
+            ("instances", name, "memory"),
+            message,
+            "reserve 64 KiB for each Linux instance on the host's command line, for example memmap=192K$0x10000",
+        )
 
     # CPUs
 
@@ -218,8 +246,11 @@ class _Placement:
             apic_ids = [chooser.apic_id(cpu) for cpu in cpus]
             for cpu, apic_id in zip(cpus, apic_ids):
                 if apic_id is None:
-                    self._fail(("instances", name, "cpus"), "the APIC id of CPU %d, which %s is to have, is not known while it is offline"
-                               % (cpu, name), "bring CPU %d online in the host once: echo 1 > /sys/devices/system/cpu/cpu%d/online" % (cpu, cpu))
+                    self._fail(
+                        ("instances", name, "cpus"),
+                        "the APIC id of CPU %d, which %s is to have, is not known while it is offline" % (cpu, name),
+                        "bring CPU %d online in the host once: echo 1 > /sys/devices/system/cpu/cpu%d/online" % (cpu, cpu),
+                    )
             one["placed"].update(cpus=cpus, apic_ids=apic_ids)
 
     def _node_of_instance(self, one: Dict[str, Any]) -> Optional[int]:
@@ -250,8 +281,12 @@ class _Placement:
             else:
                 address = ranges.last_fit(free, size, ranges.PAGE)
             if address is None:
-                self._fail(("channels", name), "the channel %s needs %s of the pool outside every instance's memory, and no piece is that large"
-                           % (name, amount(size)), "enlarge the pool by %s, or give an instance less" % amount(ranges.up(size, ranges.BIG_PAGE)))
+                self._fail(
+                    ("channels", name),
+                    "the channel %s needs %s of the pool outside every instance's memory, and no piece is that large"
+                    % (name, amount(size)),
+                    "enlarge the pool by %s, or give an instance less" % amount(ranges.up(size, ranges.BIG_PAGE)),
+                )
                 continue
             taken.append((address, address + size))
             one["placed"] = {"address": address, "size": size, "ends": [self._end(name, end) for end in one["between"]]}
@@ -262,8 +297,11 @@ class _Placement:
             known = (cpus.get("each") or {}).get(str(cpus.get("boot") or 0)) or {}
             return int(known.get("apic_id") or 0)
         if name not in self.names:
-            self._fail(("channels", channel), "the channel %s ends at %s, which is no instance that is to exist" % (channel, name),
-                       "name two of: %s" % ", ".join([HOST] + self.names))
+            self._fail(
+                ("channels", channel),
+                "the channel %s ends at %s, which is no instance that is to exist" % (channel, name),
+                "name two of: %s" % ", ".join([HOST] + self.names),
+            )
             return 0
         return int(self.layout["instances"][name]["placed"]["apic_ids"][0])
 

@@ -6,13 +6,15 @@
 Order: empty the list, detach and stop, give back CPUs and memory, take memory and CPUs, start (the writer of a channel
 before its reader), load what is only to be loaded, remember. An empty plan means that nothing is to do.
 """
+
 from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 from .._layout import canonical
 from .._rules.finding import Finding
-from . import ranges, spec as specs, steps
+from . import ranges, steps
+from . import spec as specs
 from .place import HOST, PlacementError, span
 from .steps import Step
 
@@ -23,8 +25,14 @@ class PlanRefused(PlacementError):
     """The change would need something that the layout does not permit; findings says what, for each instance."""
 
 
-def plan(placed: Dict[str, Any], state: Dict[str, Any], facts: Dict[str, Any], digest: Optional[str] = None,
-         consent: Sequence[str] = (), restart: Sequence[str] = ()) -> List[Step]:
+def plan(
+    placed: Dict[str, Any],
+    state: Dict[str, Any],
+    facts: Dict[str, Any],
+    digest: Optional[str] = None,
+    consent: Sequence[str] = (),
+    restart: Sequence[str] = (),
+) -> List[Step]:
     """The steps that make a placed layout true on a host.
 
     state is what a dialect observed, facts the bundle of the host, digest that of the canonical layout. consent names
@@ -54,8 +62,9 @@ def plan_absent(state: Dict[str, Any], facts: Dict[str, Any]) -> List[Step]:
 
 
 class _Planner:
-    def __init__(self, placed: Dict[str, Any], state: Dict[str, Any], facts: Dict[str, Any], digest: str,
-                 consent: Set[str], restart: Set[str]) -> None:
+    def __init__(
+        self, placed: Dict[str, Any], state: Dict[str, Any], facts: Dict[str, Any], digest: str, consent: Set[str], restart: Set[str]
+    ) -> None:
         self.placed, self.state, self.facts, self.digest = placed, state, facts, digest
         self.consent, self.restart = consent, restart
         self.allowed = placed["policy"]["disruption"] == "allow"
@@ -63,8 +72,11 @@ class _Planner:
         self.made = state.get("made") or {}
         self.have = state.get("instances") or {}
         self.attached = _attached(state)
-        self.specs = {name: specs.of(name, placed, facts) for name, one in sorted(placed["instances"].items())
-                      if one["state"] in ("running", "loaded")}
+        self.specs = {
+            name: specs.of(name, placed, facts)
+            for name, one in sorted(placed["instances"].items())
+            if one["state"] in ("running", "loaded")
+        }
 
     def run(self) -> List[Step]:
         down, start = self._compare()
@@ -119,34 +131,56 @@ class _Planner:
     def _disturb(self, name: str, old: Dict[str, Any], what: str) -> None:
         if old["state"] not in ALIVE or self.allowed or name in self.consent:
             return
-        self.findings.append(Finding(
-            rule="plan.disruption", severity="error", verdict="fail", message="%s runs and %s" % (name, what), path=("instances", name),
-            hint="set policy.disruption: allow to permit it, or put back what changed"))
+        self.findings.append(
+            Finding(
+                rule="plan.disruption",
+                severity="error",
+                verdict="fail",
+                message="%s runs and %s" % (name, what),
+                path=("instances", name),
+                hint="set policy.disruption: allow to permit it, or put back what changed",
+            )
+        )
 
     def _list(self, start: List[str], load: List[str]) -> Tuple[List[Step], List[str]]:
         """The step that empties the kernel's list where that must be, and the instances that are to be loaded afterwards."""
         rows = [row for row in self.state.get("images") or [] if row["type"] == "multikernel"]
         in_list = {row["entry"] for row in rows}
         old_loads = [name for name, one in sorted(self.have.items()) if one["state"] == "loaded"]
-        same = [name for name in load if name in old_loads and self.specs[name]["entry"] in in_list
-                and not specs.differences(self.have[name]["spec"], self.specs[name])]
+        same = [
+            name
+            for name in load
+            if name in old_loads
+            and self.specs[name]["entry"] in in_list
+            and not specs.differences(self.have[name]["spec"], self.specs[name])
+        ]
         changed = bool(start) or [name for name in load if name not in same] or [name for name in old_loads if name not in load]
         if not changed:
             return [], []
         known = {one["spec"]["entry"] for one in self.have.values() if one.get("spec")}
         foreign = [row["entry"] for row in rows if row["entry"] not in known]
         if foreign and not self.allowed:
-            self.findings.append(Finding(
-                rule="plan.foreign_image", severity="error", verdict="fail", path=("instances",),
-                message="the kernel's list holds a multikernel image that was not loaded from here (entry %s), and a boot takes the first image of the list"
-                % ", ".join(hex(entry) for entry in foreign), hint="unload it, or set policy.disruption: allow to have it unloaded"))
+            self.findings.append(
+                Finding(
+                    rule="plan.foreign_image",
+                    severity="error",
+                    verdict="fail",
+                    path=("instances",),
+                    message="the kernel's list holds a multikernel image that was not loaded from here (entry %s), "
+                    "and a boot takes the first image of the list"
+                    % ", ".join(hex(entry) for entry in foreign),
+                    hint="unload it, or set policy.disruption: allow to have it unloaded",
+                )
+            )
         if not rows:
             return [], load
         return [steps.unload(None, tuple(steps.load(self.have[name]["spec"]) for name in old_loads))], load
 
     def _release(self) -> List[Step]:
         needed = {cpu for one in self.specs.values() for cpu in one["cpus"]}
-        wanted = [steps.cpu_online(cpu) for cpu in sorted(set(self.made.get("cpus") or []) - needed) if cpu not in self.state["cpus"]["online"]]
+        wanted = [
+            steps.cpu_online(cpu) for cpu in sorted(set(self.made.get("cpus") or []) - needed) if cpu not in self.state["cpus"]["online"]
+        ]
         surplus = ranges.subtract(ranges.sized(self.made.get("pool")), self._pool())
         wanted += [steps.pool_remove(start, end - start) for start, end in surplus]
         size = self.facts["memory"]["block_size"] or 0
@@ -183,11 +217,21 @@ class _Planner:
             left = ranges.subtract(host, [(number * size, (number + 1) * size) for number in whole])
             self._pinned(mine)
             if left:
-                unit = "" if not size else ", or let it begin and end at a multiple of 0x%x so that whole memory blocks can be taken offline" % size
-                self.findings.append(Finding(
-                    rule="plan.system_ram", severity="error", verdict="fail", path=("pool", "memory"),
-                    message="the pool %s is System RAM that the host uses (%s)" % (span(mine), ", ".join(span(one) for one in left)),
-                    hint="reserve it on the host's command line: memmap=%dM$0x%x%s" % ((mine[1] - mine[0]) >> 20, mine[0], unit)))
+                unit = (
+                    ""
+                    if not size
+                    else ", or let it begin and end at a multiple of 0x%x so that whole memory blocks can be taken offline" % size
+                )
+                self.findings.append(
+                    Finding(
+                        rule="plan.system_ram",
+                        severity="error",
+                        verdict="fail",
+                        path=("pool", "memory"),
+                        message="the pool %s is System RAM that the host uses (%s)" % (span(mine), ", ".join(span(one) for one in left)),
+                        hint="reserve it on the host's command line: memmap=%dM$0x%x%s" % ((mine[1] - mine[0]) >> 20, mine[0], unit),
+                    )
+                )
             wanted += [number for number in whole if blocks[number] == "online"]
         return wanted
 
@@ -195,10 +239,17 @@ class _Planner:
         """Memory that the host can never give up: its own kernel lies where it was put at boot."""
         for one in self.facts["memory"].get("iomem") or []:
             if one["name"].startswith(("Kernel ", "Crash kernel")) and ranges.overlap(mine, (one["start"], one["end"] + 1)):
-                self.findings.append(Finding(
-                    rule="plan.host_kernel", severity="error", verdict="fail", path=("pool", "memory"),
-                    message="the pool %s holds the host's own %r at %s, which cannot be moved" % (span(mine), one["name"], span((one["start"], one["end"] + 1))),
-                    hint="choose other memory, or boot the host with nokaslr so that its kernel stays low"))
+                self.findings.append(
+                    Finding(
+                        rule="plan.host_kernel",
+                        severity="error",
+                        verdict="fail",
+                        path=("pool", "memory"),
+                        message="the pool %s holds the host's own %r at %s, which cannot be moved"
+                        % (span(mine), one["name"], span((one["start"], one["end"] + 1))),
+                        hint="choose other memory, or boot the host with nokaslr so that its kernel stays low",
+                    )
+                )
 
     def _writers_first(self, names: List[str]) -> List[str]:
         """names in their order, but who writes a channel's area before who finds it there."""
@@ -223,8 +274,12 @@ class _Planner:
         """The host's ends that a kept instance lacks, for instance after the module was loaded anew."""
         if not self._can_attach():
             return []
-        return [step for name in sorted(set(self.specs) - set(start) - set(load)) for step in steps.attachments(self.specs[name])
-                if step.args["name"] not in self.attached]
+        return [
+            step
+            for name in sorted(set(self.specs) - set(start) - set(load))
+            for step in steps.attachments(self.specs[name])
+            if step.args["name"] not in self.attached
+        ]
 
     def _can_attach(self) -> bool:
         return self.state.get("channels") is not None

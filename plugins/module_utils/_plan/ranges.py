@@ -2,6 +2,7 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 """Address ranges as half open pairs (start, end) in bytes: the arithmetic that placement stands on."""
+
 from __future__ import annotations
 
 from typing import Iterable, List, Optional, Tuple

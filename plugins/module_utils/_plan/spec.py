@@ -5,6 +5,7 @@
 
 A spec is what is remembered of a started instance, and it suffices to start the same instance again.
 """
+
 from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Tuple
@@ -23,12 +24,20 @@ def of(name: str, placed: Dict[str, Any], facts: Dict[str, Any]) -> Dict[str, An
     place = one["placed"]
     return {
         "name": name,
-        "cpus": list(place["cpus"]), "apic_ids": list(place["apic_ids"]),
-        "base": place["base"], "size": place["size"], "low": place["low"], "entry": place["entry"],
+        "cpus": list(place["cpus"]),
+        "apic_ids": list(place["apic_ids"]),
+        "base": place["base"],
+        "size": place["size"],
+        "low": place["low"],
+        "entry": place["entry"],
         "image": {
-            "name": one["image"], "flat": is_flat(placed, facts, one["image"]), "format": image["format"],
-            "kernel": image["kernel"]["path"], "kernel_sha256": _digest(image["kernel"], facts),
-            "initrd": image["initrd"]["path"] if image["initrd"] else None, "initrd_sha256": _digest(image["initrd"], facts),
+            "name": one["image"],
+            "flat": is_flat(placed, facts, one["image"]),
+            "format": image["format"],
+            "kernel": image["kernel"]["path"],
+            "kernel_sha256": _digest(image["kernel"], facts),
+            "initrd": image["initrd"]["path"] if image["initrd"] else None,
+            "initrd_sha256": _digest(image["initrd"], facts),
         },
         "cmdline": " ".join(part.strip() for part in (image["cmdline"], one["cmdline"]) if part.strip()),
         "console": one["console"],
@@ -58,8 +67,9 @@ def differences(old: Dict[str, Any], new: Dict[str, Any]) -> List[str]:
     if (old["cpus"], old["apic_ids"]) != (new["cpus"], new["apic_ids"]):
         words.append("its CPUs change from %s to %s" % (_list(old["cpus"]), _list(new["cpus"])))
     if (old["base"], old["size"]) != (new["base"], new["size"]):
-        words.append("its memory changes from 0x%x (%d MiB) to 0x%x (%d MiB)"
-                     % (old["base"], old["size"] >> 20, new["base"], new["size"] >> 20))
+        words.append(
+            "its memory changes from 0x%x (%d MiB) to 0x%x (%d MiB)" % (old["base"], old["size"] >> 20, new["base"], new["size"] >> 20)
+        )
     if old["low"] != new["low"]:
         words.append("its memory below 1 MiB moves")
     if old["cmdline"] != new["cmdline"]:
@@ -77,7 +87,8 @@ def _digest(file: Optional[Dict[str, Any]], facts: Dict[str, Any]) -> Optional[s
     if file is None:
         return None
     known = (facts.get("images") or {}).get(file["path"]) or {}
-    return known.get("sha256") or file["sha256"]
+    digest: Optional[str] = known.get("sha256") or file["sha256"]
+    return digest
 
 
 def _channels(name: str, placed: Dict[str, Any]) -> List[Dict[str, Any]]:
@@ -87,11 +98,21 @@ def _channels(name: str, placed: Dict[str, Any]) -> List[Dict[str, Any]]:
         if name not in one["between"]:
             continue
         writer = next((end for end in one["between"] if end != HOST), None)
-        mine.append({
-            "name": channel, "kind": one["kind"], "between": list(one["between"]), "end": one["between"].index(name),
-            "address": one["placed"]["address"], "size": one["placed"]["size"], "ends": list(one["placed"]["ends"]),
-            "slots": one["slots"], "message_size": one["message_size"], "writer": one["writer"], "writes": writer == name,
-        })
+        mine.append(
+            {
+                "name": channel,
+                "kind": one["kind"],
+                "between": list(one["between"]),
+                "end": one["between"].index(name),
+                "address": one["placed"]["address"],
+                "size": one["placed"]["size"],
+                "ends": list(one["placed"]["ends"]),
+                "slots": one["slots"],
+                "message_size": one["message_size"],
+                "writer": one["writer"],
+                "writes": writer == name,
+            }
+        )
     return mine
 
 

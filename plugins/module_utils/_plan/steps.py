@@ -10,6 +10,7 @@ it and a later run can undo it. Each step and each inverse may be performed twic
     memory_online  {block}     pool_remove {base, size}    cpu_online {cpu}     unload {}        channel_detach {name}
     boot {spec}    wait_health {spec, within, channel}     stop {spec}          save {digest}
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -49,7 +50,9 @@ def from_record(record: Dict[str, Any]) -> Step:
 def memory_offline(block: int, size: int) -> Step:
     """Take one memory block (its number and size in bytes) from the host's page allocator."""
     back = Step("memory_online", {"block": block}, "give memory block %d back to the host" % block)
-    return Step("memory_offline", {"block": block}, "take memory block %d (%s at 0x%x) from the host" % (block, amount(size), block * size), (back,))
+    return Step(
+        "memory_offline", {"block": block}, "take memory block %d (%s at 0x%x) from the host" % (block, amount(size), block * size), (back,)
+    )
 
 
 def memory_online(block: int, size: int) -> Step:
@@ -86,7 +89,13 @@ def load(spec: Spec) -> Step:
     """Load an instance's image into its memory and into the kernel's list."""
     name = spec["name"]
     back = Step("unload", {}, "unload the image of %s" % name, (), name)
-    return Step("load", {"spec": spec}, "load %s (%s) for %s at 0x%x" % (spec["image"]["name"], spec["image"]["kernel"], name, spec["base"]), (back,), name)
+    return Step(
+        "load",
+        {"spec": spec},
+        "load %s (%s) for %s at 0x%x" % (spec["image"]["name"], spec["image"]["kernel"], name, spec["base"]),
+        (back,),
+        name,
+    )
 
 
 def unload(instance: Optional[str] = None, again: Tuple[Step, ...] = ()) -> Step:
@@ -143,7 +152,11 @@ def start(spec: Spec, health: Optional[Dict[str, Any]], attach: bool = True) -> 
     """All steps from an offline CPU to an instance that reports; the list of images is empty before and after."""
     health = health or {"channel": None, "within": None}
     name = spec["name"]
-    return [load(spec)] + (attachments(spec) if attach else []) + [boot(spec), wait_health(spec, health["within"], health["channel"]), unload(name)]
+    return (
+        [load(spec)]
+        + (attachments(spec) if attach else [])
+        + [boot(spec), wait_health(spec, health["within"], health["channel"]), unload(name)]
+    )
 
 
 def attachments(spec: Spec) -> List[Step]:

@@ -6,6 +6,7 @@ What a careful client must never do is written down in `harm` instead of being r
 memory of the host overwritten, a running instance overwritten or restarted, an odd CPU number, an image booted twice.
 With mkstock=True the files of /sys/kernel/mkstock are there, too. Its clock only moves when somebody sleeps.
 """
+
 from __future__ import annotations
 
 import os
@@ -18,13 +19,29 @@ from ansible_collections.multikernel.core.plugins.module_utils._dialect.base imp
 MIB = 1 << 20
 POOL = (0x40000000, 512 * MIB)
 BLOCK = 128 * MIB
-BOOT_TIME = 0.4    # seconds from boot to the first heartbeat
+BOOT_TIME = 0.4  # seconds from boot to the first heartbeat
 # of a Debian kernel, but for the sizes
 HEADER = {
-    "setup_sects": 39, "syssize": (MIB - 20480) // 16, "boot_flag": 0xAA55, "header": 0x53726448, "version": 0x020F, "loadflags": 1,
-    "initrd_addr_max": 0x7FFFFFFF, "kernel_alignment": 0x200000, "relocatable_kernel": 1, "min_alignment": 21, "xloadflags": 0x7F,
-    "cmdline_size": 2047, "payload_offset": 0x3A7, "payload_length": MIB // 2, "pref_address": 0x1000000, "init_size": 4 * MIB,
-    "kernel_info_offset": 0, "setup_size": 20480, "kernel_version": "6.1.0-sim", "payload": "xz",
+    "setup_sects": 39,
+    "syssize": (MIB - 20480) // 16,
+    "boot_flag": 0xAA55,
+    "header": 0x53726448,
+    "version": 0x020F,
+    "loadflags": 1,
+    "initrd_addr_max": 0x7FFFFFFF,
+    "kernel_alignment": 0x200000,
+    "relocatable_kernel": 1,
+    "min_alignment": 21,
+    "xloadflags": 0x7F,
+    "cmdline_size": 2047,
+    "payload_offset": 0x3A7,
+    "payload_length": MIB // 2,
+    "pref_address": 0x1000000,
+    "init_size": 4 * MIB,
+    "kernel_info_offset": 0,
+    "setup_size": 20480,
+    "kernel_version": "6.1.0-sim",
+    "payload": "xz",
 }
 HEAD = "Type        Start Address   Segments\n----------  --------------  --------\n"
 
@@ -42,23 +59,23 @@ class Machine:
         self.boot_id = "boot-1"
         self.online = {0, 1, 2, 3}
         self.present = [0, 1, 2, 3]
-        self.blocks = {} if reserved else {number: "online" for number in range(0, 24)}
+        self.blocks = {} if reserved else dict.fromkeys(range(24), "online")
         self.pool = [list(POOL)] if reserved else []
-        self.images = []          # {"type", "entry", "spec", "fresh"}
-        self.instances = {}       # entry -> {"cpus", "memory", "name", "since", "ended"}
-        self.mailboxes = {}       # base -> {"nonce", "since", "state", "text"}
-        self.channels = {}        # name -> {"address", "end"}
-        self.areas = set()        # addresses that hold a channel header
+        self.images = []  # {"type", "entry", "spec", "fresh"}
+        self.instances = {}  # entry -> {"cpus", "memory", "name", "since", "ended"}
+        self.mailboxes = {}  # base -> {"nonce", "since", "state", "text"}
+        self.channels = {}  # name -> {"address", "end"}
+        self.areas = set()  # addresses that hold a channel header
         self.selected = None
-        self.mute = set()         # names of instances that never report
-        self.dies = {}            # name -> (state, text) instead of running
-        self.fails = {}           # (path or call, text or None) -> sentence: what the kernel refuses
+        self.mute = set()  # names of instances that never report
+        self.dies = {}  # name -> (state, text) instead of running
+        self.fails = {}  # (path or call, text or None) -> sentence: what the kernel refuses
         self.harm = []
         self.now = 1000.0
         self.nonces = 0
         self.load_disabled, self.privileged, self.lockdown = False, True, "none"
         self.multikernel = True
-        self.digests = {}         # path -> sha256
+        self.digests = {}  # path -> sha256
         self.kinds = {}
 
     # what System offers
@@ -69,25 +86,44 @@ class Machine:
             known = cpu in self.online
             old = (remembered or {}).get(str(cpu), {})
             each[str(cpu)] = {
-                "apic_id": cpu if known else old.get("apic_id"), "package": 0, "core": cpu, "siblings": [cpu], "llc": [cpu], "node": 0,
+                "apic_id": cpu if known else old.get("apic_id"),
+                "package": 0,
+                "core": cpu,
+                "siblings": [cpu],
+                "llc": [cpu],
+                "node": 0,
                 "offlinable": cpu != 0,
-                "flags": "abc" if known else old.get("flags"), "microcode": "0x1" if known else old.get("microcode"),
+                "flags": "abc" if known else old.get("flags"),
+                "microcode": "0x1" if known else old.get("microcode"),
             }
         name = "rfc" if self.multikernel else "none"
         return {
-            "version": 1, "hostname": "sim", "boot_id": self.boot_id,
+            "version": 1,
+            "hostname": "sim",
+            "boot_id": self.boot_id,
             "kernel": {"release": "6.1.0-sim", "version": "#1", "cmdline": self._cmdline()},
             "cpus": {"present": list(self.present), "online": sorted(self.online), "possible": list(self.present), "boot": 0, "each": each},
-            "memory": {"total": 3 << 30, "block_size": BLOCK, "blocks": [
-                {"number": number, "state": state, "node": 0} for number, state in sorted(self.blocks.items())],
-                "iomem": self._iomem(), "low": [[0x20000, 0x20000]]},
+            "memory": {
+                "total": 3 << 30,
+                "block_size": BLOCK,
+                "blocks": [{"number": number, "state": state, "node": 0} for number, state in sorted(self.blocks.items())],
+                "iomem": self._iomem(),
+                "low": [[0x20000, 0x20000]],
+            },
             "kexec": {"load_disabled": self.load_disabled, "limit_reboot": -1, "crash_loaded": False},
-            "lockdown": self.lockdown, "privileged": self.privileged,
-            "dialect": {"name": name, "provider": "mkstock" if self.mkstock else "kernel", "strict": self.strict or not self.mkstock,
-                        "pool": [list(one) for one in self.pool] if self.mkstock else None, "channels": self.mkstock},
+            "lockdown": self.lockdown,
+            "privileged": self.privileged,
+            "dialect": {
+                "name": name,
+                "provider": "mkstock" if self.mkstock else "kernel",
+                "strict": self.strict or not self.mkstock,
+                "pool": [list(one) for one in self.pool] if self.mkstock else None,
+                "channels": self.mkstock,
+            },
             "tsc": {"khz": 2000000, "constant": True, "nonstop": True, "clocksource": "tsc"},
             "uarts": [{"device": "ttyS%d" % number, "port": port, "irq": 4} for number, port in enumerate((0x3F8, 0x2F8, 0x3E8, 0x2E8))],
-            "la57": False, "virtualization": "qemu",
+            "la57": False,
+            "virtualization": "qemu",
             "images": {path: self._image(path) for path in images},
         }
 
@@ -126,8 +162,7 @@ class Machine:
                 raise DialectError("not supported")
             self.selected = dict(word.split("=") for word in words)
         elif path.endswith("mkstock/kill"):
-            for entry in [entry for entry, one in self.instances.items() if int(text) in one["cpus"]]:
-                del self.instances[entry]
+            self._kill(int(text))
         elif path.endswith("mkstock/channels"):
             self._channel(words)
         else:
@@ -146,15 +181,18 @@ class Machine:
             page[0x08:0x10] = int((box["last"] - since) * 20).to_bytes(8, "little")
             page[0x20:0x24] = box["state"].to_bytes(4, "little")
             page[0x24:0x28] = box["nproc"].to_bytes(4, "little")
-            page[0x40:0x40 + 9] = b"6.1.0-sim"
-            page[0x100:0x100 + len(box["text"])] = box["text"].encode()
+            page[0x40 : 0x40 + 9] = b"6.1.0-sim"
+            page[0x100 : 0x100 + len(box["text"])] = box["text"].encode()
         return bytes(page[:size])
 
     def assemble(self, spec):
         segment = types.SimpleNamespace
         segments = [segment(address=spec.base, memsz=0x12000, data=b""), segment(address=spec.base + 0x1000000, memsz=4 * MIB, data=b"")]
-        segments += [segment(address=end.address, memsz=channel.area_size(end.area.slots, end.area.message_size), data=b"")
-                     for end in spec.channels if end.area is not None]
+        segments += [
+            segment(address=end.address, memsz=channel.area_size(end.area.slots, end.area.message_size), data=b"")
+            for end in spec.channels
+            if end.area is not None
+        ]
         self.assembled = spec
         return segment(entry=spec.base + 0x3000, segments=segments, spec=spec)
 
@@ -245,6 +283,14 @@ class Machine:
             del self.instances[entry]
         (self.online.add if online else self.online.discard)(cpu)
 
+    def _kill(self, cpu):
+        for entry in [entry for entry, one in self.instances.items() if one["cpus"][0] == cpu or (not self.strict and cpu in one["cpus"])]:
+            rest = self.instances[entry]["cpus"][1:] if self.strict else []
+            if rest:  # a strict boot names one CPU; of those that the instance started by itself nobody knows
+                self.instances[entry].update(cpus=rest, listed=False)
+            else:
+                del self.instances[entry]
+
     def _channel(self, words):
         if words[0] == "add":
             if int(words[2], 16) not in self.areas:
@@ -259,38 +305,56 @@ class Machine:
         if name == "info":
             return "tsc_khz 2000000\nbsp_apic_id 0\nstrict_rfc %d\n" % self.strict
         if name == "instances":
-            return "".join('entry=0x%x cpus=%s apic=%s memory=%s state=running text=""\n' % (
-                entry, ",".join(str(cpu) for cpu in one["cpus"]), ",".join(str(cpu) for cpu in one["cpus"]),
-                ",".join("0x%x+0x%x" % part for part in one["memory"])) for entry, one in sorted(self.instances.items()))
+            return "".join(
+                'entry=0x%x cpus=%s apic=%s memory=%s state=running text=""\n'
+                % (entry, self._known_cpus(one), self._known_cpus(one), ",".join("0x%x+0x%x" % part for part in one["memory"]))
+                for entry, one in sorted(self.instances.items())
+                if one.get("listed", True)
+            )
         if name == "channels":
-            return "".join("%s 0x%x end=%d slots=64 size=256 sent=0 received=%d rejected=0 beats=%d last_beat_ms=5 peer=up\n" % (
-                channel_, one["address"], one["end"], self._beats(), self._beats()) for channel_, one in sorted(self.channels.items()))
+            return "".join(
+                "%s 0x%x end=%d slots=64 size=256 sent=0 received=%d rejected=0 beats=%d last_beat_ms=5 peer=up\n"
+                % (channel_, one["address"], one["end"], self._beats(), self._beats())
+                for channel_, one in sorted(self.channels.items())
+            )
         return None
+
+    def _known_cpus(self, one):
+        return ",".join(str(cpu) for cpu in (one["cpus"][:1] if self.strict else one["cpus"]))
 
     def _beats(self):
         return sum(1 for one in self.instances.values() if one["name"] not in self.mute and self.now - one["since"] > BOOT_TIME)
 
     def _cmdline(self):
-        return "ro memmap=192K$0x10000 memmap=512M$0x40000000 no_ipi_broadcast=1" if self.reserved else "ro memmap=192K$0x10000 no_ipi_broadcast=1"
+        return "ro memmap=192K$0x10000 %sno_ipi_broadcast=1" % ("memmap=512M$0x40000000 " if self.reserved else "")
 
     def _iomem(self):
         def row(start, end, name):
             return {"start": start, "end": end - 1, "name": name, "depth": 0}
+
         if not self.reserved:
             return [row(0x100000, 0xC0000000, "System RAM")]
         return [row(0x100000, POOL[0], "System RAM"), row(POOL[0], sum(POOL), "Reserved"), row(sum(POOL), 0xC0000000, "System RAM")]
 
     def _is_free(self, mine):
         if mine[0] < MIB:
-            return 0x20000 <= mine[0] and sum(mine) <= 0x40000
+            return mine[0] >= 0x20000 and sum(mine) <= 0x40000
         if self.reserved:
             return POOL[0] <= mine[0] and sum(mine) <= sum(POOL)
         return all(self.blocks[number] == "offline" for number in range(mine[0] // BLOCK, (sum(mine) - 1) // BLOCK + 1))
 
     def _image(self, path):
         kind = self.kinds.get(path, "initrd" if "initrd" in path else "bzimage")
-        return {"exists": True, "regular": True, "size": MIB, "sha256": self.digests.get(path, "0" * 64), "kind": kind, "error": None,
-                "header": dict(HEADER) if kind == "bzimage" else None, "elf": None}
+        return {
+            "exists": True,
+            "regular": True,
+            "size": MIB,
+            "sha256": self.digests.get(path, "0" * 64),
+            "kind": kind,
+            "error": None,
+            "header": dict(HEADER) if kind == "bzimage" else None,
+            "elf": None,
+        }
 
     def _maybe_fail(self, path, text):
         for (where, what), sentence in self.fails.items():
@@ -301,12 +365,15 @@ class Machine:
 def layout(**changes):
     """A canonical layout: web (one CPU, 64 MiB) with the channel beat to the host. Keyword arguments replace instances or top keys."""
     made = {
-        "version": 1, "name": "edge-box", "host": {"cpus": [0], "memory_min": None},
+        "version": 1,
+        "name": "edge-box",
+        "host": {"cpus": [0], "memory_min": None},
         "pool": {"memory": [{"base": POOL[0], "size": POOL[1], "node": None}]},
         "images": {"debian": image("/boot/vmlinuz")},
         "instances": {"web": instance()},
         "channels": {"beat": {"between": ["host", "web"], "kind": "ipi", "slots": 64, "message_size": 256, "size": None, "writer": None}},
-        "policy": {"isolation": {"minimum_grade": None}, "disruption": "refuse"}, "waivers": {},
+        "policy": {"isolation": {"minimum_grade": None}, "disruption": "refuse"},
+        "waivers": {},
     }
     made.update(changes)
     return made
@@ -317,8 +384,13 @@ def instance(**changes):
     made = {
         "image": "debian",
         "cpus": {"space": "logical", "ids": None, "count": 1, "near": None, "whole_cores": False, "llc": None},
-        "memory": {"size": 64 * MIB, "base": None, "node": None}, "cmdline": "", "console": None, "state": "running", "restart": "no",
-        "health": None, "trust": None,
+        "memory": {"size": 64 * MIB, "base": None, "node": None},
+        "cmdline": "",
+        "console": None,
+        "state": "running",
+        "restart": "no",
+        "health": None,
+        "trust": None,
     }
     for key, value in changes.items():
         made[key] = dict(made[key], **value) if isinstance(made[key], dict) and isinstance(value, dict) else value
@@ -327,14 +399,19 @@ def instance(**changes):
 
 def image(kernel, **changes):
     """A canonical image."""
-    made = {"kernel": {"path": kernel, "sha256": None}, "initrd": {"path": "/srv/initrd", "sha256": None}, "cmdline": "quiet", "format": "auto"}
+    made = {
+        "kernel": {"path": kernel, "sha256": None},
+        "initrd": {"path": "/srv/initrd", "sha256": None},
+        "cmdline": "quiet",
+        "format": "auto",
+    }
     made.update(changes)
     return made
 
 
 def state_files(root):
     """Names of the files that an apply has left below root."""
-    return sorted(os.path.join(folder, one)[len(str(root)) + 1:] for folder, _folders, names in os.walk(str(root)) for one in names)
+    return sorted(os.path.join(folder, one)[len(str(root)) + 1 :] for folder, _folders, names in os.walk(str(root)) for one in names)
 
 
 def _overlap(first, second):

@@ -1,8 +1,10 @@
 # Copyright (c) 2026 multikernel.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whatever the moment at which an apply is cut off: no CPU is lost, no byte is owned twice, and the next apply gets through."""
+
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 
@@ -87,7 +89,7 @@ def test_a_cut_at_every_record_is_recovered(tmp_path, monkeypatch, kind, scene, 
             Cut(patch, at, before)
             with pytest.raises(Crash):
                 run.apply(target, state=state, system=machine)
-        if at < total:   # after that the apply is committed
+        if at < total:  # after that the apply is committed
             run.apply(first, state="present" if first is not None else "absent", system=machine)
             assert machine.running() == was, "cut %d" % at
         assert machine.harm == [], "cut %d" % at
@@ -108,7 +110,8 @@ def test_a_torn_last_line_counts_as_not_written(tmp_path, bytes_lost):
     path.write_bytes(path.read_bytes()[:-bytes_lost])
     machine.mute.clear()
     assert run.apply(simulated.layout(), system=machine)["changed"]
-    assert machine.running() == {"web": [1]} and machine.harm == []
+    assert machine.running() == {"web": [1]}
+    assert machine.harm == []
     assert journal.read(str(path))[-1]["kind"] == "end"
 
 
@@ -123,10 +126,8 @@ def test_a_crash_during_the_recovery_is_recovered(tmp_path, monkeypatch):
                 run.apply(moved(), system=machine)
         with monkeypatch.context() as patch:
             Cut(patch, at, at % 2 == 0)
-            try:
+            with contextlib.suppress(Crash):
                 run.apply(two(), system=machine)
-            except Crash:
-                pass
         run.apply(two(), system=machine)
         assert machine.running() == was
         check_ownership(machine)
@@ -141,7 +142,8 @@ def test_after_a_boot_of_the_host_nothing_is_undone(tmp_path, monkeypatch):
     machine = machine.reboot()
     result = run.apply(two(), system=machine)
     assert result["recovered"] == []
-    assert set(machine.running()) == {"web", "db"} and machine.harm == []
+    assert set(machine.running()) == {"web", "db"}
+    assert machine.harm == []
 
 
 def test_check_mode_only_tells_of_the_interrupted_apply(tmp_path, monkeypatch):
