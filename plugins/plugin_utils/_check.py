@@ -22,6 +22,13 @@ from ._model.layout import load_layout
 from ._model.locate import SourceFile
 from ._model.tagged import TaggedData
 
+#: What a facts bundle must have (null counts): placement and planning rely on it. The rules can do with less.
+_NEEDED = {
+    "cpus": ("present", "online", "each", "boot"),
+    "memory": ("total", "block_size", "blocks", "iomem", "low"),
+    "dialect": ("name", "provider", "strict", "pool", "channels"),
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
@@ -133,6 +140,10 @@ def read_facts(path: str) -> dict[str, t.Any]:
     # layout_info's result carries the bundle in its key `facts`; both are welcome.
     if isinstance(facts, dict) and isinstance(facts.get("facts"), dict):
         facts = facts["facts"]
-    if not isinstance(facts, dict) or facts.get("version") != 1 or not isinstance(facts.get("cpus"), dict):
+    if not isinstance(facts, dict) or facts.get("version") != 1:
         raise LayoutErrors([LayoutError((), f"{path} is no facts bundle of version 1", "mkl facts writes one")])
+    for part, keys in _NEEDED.items():
+        for key in keys:
+            if not isinstance(facts.get(part), dict) or key not in facts[part]:
+                raise LayoutErrors([LayoutError((), f"the facts {path} have no {part}.{key}", "mkl facts collects them anew")])
     return facts

@@ -13,12 +13,12 @@ WIDTH = 100
 
 @dataclasses.dataclass(frozen=True)
 class Pen:
-    """The characters of a frame: its three kinds of line (left, cross, right), its bars, and two kinds of filling."""
+    """The characters of a frame: its three kinds of line (left, cross, right), its rails, and two kinds of filling."""
 
     top: str
     middle: str
     bottom: str
-    bar: str
+    rail: str
     dash: str
     full: str
     half: str
@@ -42,7 +42,7 @@ def framed(head: list[list[str]], rows: list[list[str]], style: Pen, right: tupl
         padded = []
         for number, (cell, width) in enumerate(zip(cells, widths, strict=True)):
             padded.append(cell.rjust(width) if number in right else cell.center(width) if number in centre else cell.ljust(width))
-        return f"{style.bar} " + f" {style.bar} ".join(padded) + f" {style.bar}"
+        return f"{style.rail} " + f" {style.rail} ".join(padded) + f" {style.rail}"
 
     def rule(ends: str) -> str:
         return ends[0] + ends[1].join(style.dash * (width + 2) for width in widths) + ends[2]

@@ -3,11 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The pytest fixture `multikernel` for tests of users, beside testinfra's `host`.
 
-    def test_web_runs(multikernel):
-        web = multikernel.instance("web")
-        assert web.is_running
-        assert web.is_beating(within=5)
-        assert web.cpus == [3]
+    >>> web = multikernel.instance("web")
+    >>> web.is_running, web.is_beating(within=5), web.cpus
+    (True, True, [3])
 
 Installing the collection as a Python package registers it; else write `pytest_plugins =
 ["ansible_collections.multikernel.core.plugins.plugin_utils._testing.fixture"]` into conftest.py.

@@ -191,6 +191,19 @@ def test_files_that_cannot_be_used_are_wrong_usage(
     assert err.startswith(sentence.replace("LAYOUT", str(layout)).replace("BUNDLE", str(bundle)))
 
 
+@pytest.mark.parametrize("missing", ["cpus.online", "memory.iomem", "dialect.pool", "memory"])
+def test_facts_without_a_part_are_wrong_usage(mkl: Mkl, layout: pathlib.Path, bundle: pathlib.Path, machine: Plain, missing: str) -> None:
+    part, _dot, key = missing.partition(".")
+    if key:
+        del machine[part][key]
+    else:
+        del machine[part]
+    bundle.write_text(json.dumps(machine))
+    code, _out, err = mkl("plan", layout, "--facts", bundle)
+    assert code == 2
+    assert f"the facts {bundle} have no {missing}" in err
+
+
 def test_wrong_option_ends_with_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         _cli.main(["validate"])
