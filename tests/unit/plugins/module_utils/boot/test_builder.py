@@ -30,7 +30,7 @@ from ansible_collections.multikernel.core.plugins.module_utils._boot import (
 )
 
 ROOT = Path(elf.__file__).resolve().parents[3]
-SCRIPT = ROOT / "scripts" / "instance-image"
+SCRIPT = ROOT / "scripts" / "instance_image.py"
 NEEDS_GCC = pytest.mark.skipif(shutil.which("gcc") is None or shutil.which("objcopy") is None, reason="no gcc and binutils here")
 
 pytestmark = [
