@@ -86,7 +86,7 @@ def listing(checker: Checker, length: Optional[int] = None) -> Checker:
         if not isinstance(value, list):
             raise ShapeError(path, "is {0}; it must be a list".format(_shown(value)))
         if length is not None and len(value) != length:
-            raise ShapeError(path, "has {0} items; it must have {1}".format(len(value), length))
+            raise ShapeError(path, "has {0} item{1}; it must have {2}".format(len(value), "" if len(value) == 1 else "s", length))
         for index, item in enumerate(value):
             checker(item, path + (index,))
 

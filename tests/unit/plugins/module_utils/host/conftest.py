@@ -8,7 +8,6 @@ import pathlib
 import shutil
 
 import pytest
-
 from ansible_collections.multikernel.core.plugins.module_utils._host import facts
 
 HOSTS = pathlib.Path(__file__).parents[3] / "fixtures" / "hosts"

@@ -96,7 +96,8 @@ CASES = [
     RuleCase(
         "bz-truncated",
         fact(*KERNEL, "size", 5 * MIB),
-        "/boot/vmlinuz is truncated: its header promises 8388608 bytes of kernel behind 20480 of setup code, and the file has 5242880 in all.",
+        "/boot/vmlinuz is truncated: its header promises 8388608 bytes of kernel behind 20480 of setup code, and the "
+        "file has 5242880 in all.",
     ),
     RuleCase(
         "bz-truncated",

@@ -35,21 +35,24 @@ CASES = [
     RuleCase(
         "mem-overlap",
         both(layout(*WEB, "base", 0x50000000), layout(*RT, "base", 0x5F000000)),
-        "the memory of web (0x50000000-0x5fffffff, 256MiB) and the memory of rt (0x5f000000-0x5fffffff, 16MiB) overlap in 0x5f000000-0x5fffffff, 16MiB.",
+        "the memory of web (0x50000000-0x5fffffff, 256MiB) and the memory of rt (0x5f000000-0x5fffffff, 16MiB) overlap "
+        "in 0x5f000000-0x5fffffff, 16MiB.",
         facts=False,
     ),
     RuleCase("mem-overlap", both(layout(*WEB, "base", 0x48000000), layout(*RT, "base", 0x58000000)), facts=False),
     RuleCase(
         "mem-overlap",
         nothing,
-        "the memory of web (0x40000000-0x4fffffff, 256MiB) and the memory of rt (0x41000000-0x41ffffff, 16MiB) overlap in 0x41000000-0x41ffffff, 16MiB.",
+        "the memory of web (0x40000000-0x4fffffff, 256MiB) and the memory of rt (0x41000000-0x41ffffff, 16MiB) overlap "
+        "in 0x41000000-0x41ffffff, 16MiB.",
         placed=True,
         after=layout("instances", "rt", "placed", "base", 0x41000000),
     ),
     RuleCase(
         "mem-overlap",
         nothing,
-        "the area of channel feed (0x58000000-0x581fffff, 2MiB) and the memory of rt (0x58000000-0x58ffffff, 16MiB) overlap in 0x58000000-0x581fffff, 2MiB.",
+        "the area of channel feed (0x58000000-0x581fffff, 2MiB) and the memory of rt (0x58000000-0x58ffffff, 16MiB) "
+        "overlap in 0x58000000-0x581fffff, 2MiB.",
         placed=True,
         after=layout("channels", "feed", "placed", "address", 0x58000000),
     ),
@@ -58,7 +61,8 @@ CASES = [
         layout(
             "pool", "memory", [{"base": 0x40000000, "size": 64 * MIB, "node": None}, {"base": 0x42000000, "size": 64 * MIB, "node": None}]
         ),
-        "the pool chunk 0x40000000 (0x40000000-0x43ffffff, 64MiB) and the pool chunk 0x42000000 (0x42000000-0x45ffffff, 64MiB) overlap in 0x42000000-0x43ffffff, 32MiB.",
+        "the pool chunk 0x40000000 (0x40000000-0x43ffffff, 64MiB) and the pool chunk 0x42000000 "
+        "(0x42000000-0x45ffffff, 64MiB) overlap in 0x42000000-0x43ffffff, 32MiB.",
     ),
     RuleCase(
         "mem-in-pool",
@@ -74,7 +78,8 @@ CASES = [
     RuleCase(
         "mem-in-pool",
         pool(None, 512 * MIB),
-        "the memory of rt (0x58000000-0x58ffffff, 16MiB) is not inside the pool (no chunk with an address). A pool chunk without an address is not placed yet.",
+        "the memory of rt (0x58000000-0x58ffffff, 16MiB) is not inside the pool (no chunk with an address). A pool "
+        "chunk without an address is not placed yet.",
         "unknown",
     ),
     RuleCase(
@@ -105,7 +110,8 @@ CASES = [
     RuleCase(
         "mem-host-unused",
         nothing,
-        "The chunk of web below 1 MiB is not free for instances: 0x90000-0x9ffff, 64KiB is not in a chunk below 1 MiB that the host leaves free (known: none).",
+        "The chunk of web below 1 MiB is not free for instances: 0x90000-0x9ffff, 64KiB is not in a chunk below 1 MiB "
+        "that the host leaves free (known: none).",
         machine="lab-plain",
         placed=True,
         after=layout("instances", "web", "placed", "low", 0x90000),
@@ -145,7 +151,8 @@ CASES = [
     RuleCase(
         "mem-host-unused",
         nothing,
-        "The chunk of web below 1 MiB is not free for instances: 0x1000-0x10fff, 64KiB is not in a chunk below 1 MiB that the host leaves free (known: 0x11000-0x3ffff, 188KiB).",
+        "The chunk of web below 1 MiB is not free for instances: 0x1000-0x10fff, 64KiB is not in a chunk below 1 MiB "
+        "that the host leaves free (known: 0x11000-0x3ffff, 188KiB).",
         placed=True,
         after=layout("instances", "web", "placed", "low", 0x1000),
     ),

@@ -171,7 +171,7 @@ def place(layout: Layout, facts: Facts) -> Layout:
     base = layout["pool"]["memory"][0]["base"] if layout["pool"]["memory"] else 0x40000000
     low = facts["memory"]["low"][0][0] if facts["memory"]["low"] else 0
     by_apic = {one["apic_id"]: int(number) for number, one in facts["cpus"]["each"].items()}
-    for name, instance in sorted(placed["instances"].items()):
+    for _name, instance in sorted(placed["instances"].items()):
         if instance["state"] == "absent":
             continue
         cpus = instance["cpus"]["ids"]

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import pytest
-
 from ansible_collections.multikernel.core.plugins.module_utils._layout import canonical
 from ansible_collections.multikernel.core.plugins.module_utils._rules import engine
 

@@ -8,7 +8,6 @@ import copy
 import sys
 
 import pytest
-
 from ansible_collections.multikernel.core.plugins.module_utils._layout import canonical
 from ansible_collections.multikernel.core.plugins.module_utils._rules import engine, registry
 from ansible_collections.multikernel.core.plugins.module_utils._rules.case import Case
@@ -186,4 +185,4 @@ def work(number):
 
 def test_the_work_grows_with_the_layout_and_not_with_its_square():
     # Four times the instances is four times the work; a single pairwise loop would make it sixteen times.
-    assert work(160) < 5 * work(40)
+    assert work(80) < 5 * work(20)
