@@ -184,5 +184,7 @@ def work(number):
 
 
 def test_the_work_grows_with_the_layout_and_not_with_its_square():
-    # Four times the instances is four times the work; a single pairwise loop would make it sixteen times.
-    assert work(80) < 5 * work(20)
+    # work(n) = a + b*n + c*n*n, and c is what one pairwise loop over instances would cost for each pair.
+    first, second, third = work(16), work(32), work(64)
+    pairwise = ((third - second) / 32 - (second - first) / 16) / 48
+    assert pairwise < 1
