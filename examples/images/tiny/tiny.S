@@ -19,6 +19,8 @@
 	.set	BP_EXT_CMD_LINE_PTR, 0xc8
 	.set	BP_CMD_LINE_PTR, 0x228
 	.set	DEFAULT_HZ, 1000000000
+	.set	CODE, 0x10
+	.set	ALARM, 0x40		/* interrupt vector */
 
 	/* rbx mailbox, r12 TSC, r13 command line, r14 cycles in a second, r15 UART port or 0 */
 	.text
@@ -64,6 +66,7 @@ start:
 	movzwl	%ax, %r15d
 	call	open_uart
 2:
+	call	set_alarm
 	movl	$1, MB_NPROC(%rbx)
 	movl	$RUNNING, MB_STATE(%rbx)
 
@@ -73,11 +76,16 @@ beat:
 	incq	MB_BEATS(%rbx)
 	leaq	message(%rip), %rsi
 	call	print
-3:	pause
+3:	sti
+	hlt				/* until the alarm; an idle core is quiet, and an emulated one costs nothing */
+	cli
 	rdtsc
 	shlq	$32, %rdx
 	orq	%rdx, %rax
 	subq	%r12, %rax
+	movq	%r14, %rcx
+	shrq	$4, %rcx		/* the eighth alarm of a second may come a little early */
+	addq	%rcx, %rax
 	cmpq	%r14, %rax
 	jb	3b
 	jmp	beat
@@ -88,6 +96,123 @@ clock:
 	shlq	$32, %rdx
 	leaq	(%rdx,%rax), %r12
 	ret
+
+/*
+ * The timer of the local APIC, eight times a second, measured against the TSC.  The descriptor tables are our own: those of the
+ * trampoline belong to the next kernel that is started.  r8 = 1 in x2APIC mode; uses rax, rcx, rdx, rsi, rdi, r9, r10.
+ */
+set_alarm:
+	leaq	gdt(%rip), %rax
+	movq	%rax, gdt_pointer+2(%rip)
+	lgdt	gdt_pointer(%rip)
+	leaq	idt(%rip), %rdi
+	movq	%rdi, idt_pointer+2(%rip)
+	xorl	%ecx, %ecx
+1:	leaq	stop(%rip), %rax
+	cmpl	$2, %ecx
+	jne	2f
+	leaq	ignore(%rip), %rax	/* NMI */
+2:	cmpl	$32, %ecx
+	jb	3f
+	leaq	alarm(%rip), %rax
+3:	movw	%ax, (%rdi)
+	movw	$CODE, 2(%rdi)
+	movw	$0x8e00, 4(%rdi)	/* present, interrupt gate */
+	shrq	$16, %rax
+	movw	%ax, 6(%rdi)
+	shrq	$16, %rax
+	movq	%rax, 8(%rdi)
+	addq	$16, %rdi
+	incl	%ecx
+	cmpl	$256, %ecx
+	jb	1b
+	lidt	idt_pointer(%rip)
+
+	movl	$0x1b, %ecx		/* IA32_APIC_BASE */
+	rdmsr
+	shrl	$10, %eax
+	andl	$1, %eax
+	movl	%eax, %r8d
+
+	movl	$0x0f, %ecx		/* spurious vector register: switch on */
+	movl	$0x1ff, %eax
+	call	apic_write
+	movl	$0x3e, %ecx		/* divide by 16 */
+	movl	$3, %eax
+	call	apic_write
+	movl	$0x32, %ecx		/* masked while it is measured */
+	movl	$0x10000 | ALARM, %eax
+	call	apic_write
+	movl	$0x38, %ecx		/* initial count */
+	movl	$-1, %eax
+	call	apic_write
+	movq	%r14, %r10
+	shrq	$7, %r10		/* 1/128 s */
+	rdtsc
+	shlq	$32, %rdx
+	leaq	(%rdx,%rax), %r9
+4:	pause
+	rdtsc
+	shlq	$32, %rdx
+	orq	%rdx, %rax
+	subq	%r9, %rax
+	cmpq	%r10, %rax
+	jb	4b
+	movl	$0x39, %ecx		/* current count */
+	call	apic_read
+	notl	%eax
+	shll	$4, %eax		/* 1/8 s */
+	movl	%eax, %r9d
+	movl	$0x32, %ecx
+	movl	$0x20000 | ALARM, %eax	/* periodic */
+	call	apic_write
+	movl	$0x38, %ecx
+	movl	%r9d, %eax
+	/* falls through */
+
+/* ecx = register number (offset / 16), eax = value; uses rcx, rdx, rsi */
+apic_write:
+	xorl	%edx, %edx
+	testl	%r8d, %r8d
+	jz	1f
+	addl	$0x800, %ecx
+	wrmsr
+	ret
+1:	shll	$4, %ecx
+	movl	$0xfee00000, %esi
+	movl	%eax, (%rsi,%rcx)
+	ret
+
+/* ecx = register number -> eax; uses rcx, rdx, rsi */
+apic_read:
+	testl	%r8d, %r8d
+	jz	1f
+	addl	$0x800, %ecx
+	rdmsr
+	ret
+1:	shll	$4, %ecx
+	movl	$0xfee00000, %esi
+	movl	(%rsi,%rcx), %eax
+	ret
+
+alarm:
+	pushq	%rax
+	pushq	%rcx
+	pushq	%rdx
+	pushq	%rsi
+	movl	$0x0b, %ecx		/* end of interrupt */
+	xorl	%eax, %eax
+	call	apic_write
+	popq	%rsi
+	popq	%rdx
+	popq	%rcx
+	popq	%rax
+ignore:
+	iretq
+stop:	/* an exception: the heartbeat ends, and that is how the host learns of it */
+	cli
+	hlt
+	jmp	stop
 
 /* rsi = word to look for -> rsi = what follows it in the command line, or 0; uses rax, rcx, rdi */
 find:
@@ -174,5 +299,15 @@ name_end:
 message:	.asciz	"tiny: beat\r\n"
 khz_word:	.asciz	"tsc_early_khz="
 uart_word:	.asciz	"earlycon=uart8250,io,0x"
+
+	.balign	16
+gdt:		.quad	0, 0, 0x00af9a000000ffff, 0x00cf92000000ffff
+gdt_pointer:	.word	gdt_pointer - gdt - 1
+		.quad	0
+	.balign	16
+idt_pointer:	.word	256 * 16 - 1
+		.quad	0
+	.balign	16
+idt:		.fill	256 * 16, 1, 0
 
 	.section .note.GNU-stack,"",@progbits
