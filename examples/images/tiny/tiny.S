@@ -8,6 +8,8 @@
  * It writes its name into the mailbox, then beats once a second by the TSC, whose frequency it takes from tsc_early_khz= on its
  * command line.  It prints on the UART of earlycon=uart8250,io,0xPORT and on none when there is no such word: the others belong
  * to other kernels.  All addresses are relative to RIP, so it runs wherever it lies.
+ *
+ * With IN_A_PROCESS defined it keeps its hands off interrupts and the local APIC, so that a test can run it in a process.
  */
 	.set	MB_BEATS, 0x08
 	.set	MB_TSC_FIRST, 0x10
@@ -66,7 +68,9 @@ start:
 	movzwl	%ax, %r15d
 	call	open_uart
 2:
+#ifndef IN_A_PROCESS
 	call	set_alarm
+#endif
 	movl	$1, MB_NPROC(%rbx)
 	movl	$RUNNING, MB_STATE(%rbx)
 
@@ -76,9 +80,12 @@ beat:
 	incq	MB_BEATS(%rbx)
 	leaq	message(%rip), %rsi
 	call	print
-3:	sti
+3:
+#ifndef IN_A_PROCESS
+	sti
 	hlt				/* until the alarm; an idle core is quiet, and an emulated one costs nothing */
 	cli
+#endif
 	rdtsc
 	shlq	$32, %rdx
 	orq	%rdx, %rax
