@@ -138,6 +138,42 @@ def test_without_the_module_the_agent_writes_the_mailbox_itself(tmp_path: Path) 
     assert 0xFF not in page[0x40:0x100]
 
 
+@pytest.mark.skipif(shutil.which("busybox") is None, reason="no busybox here")
+def test_the_agent_reads_its_words_attaches_channels_and_obeys(tmp_path: Path) -> None:
+    """The agent's own text, told other places for what only an instance has, and commands that only say that they were run."""
+    text = (ROOT / "examples/images/agent/init").read_text()
+    functions = text[text.index("say() {") : text.index("# offset, room in bytes, text")]
+    for there, here in (
+        ("/proc/cmdline", "cmdline"),
+        ("/dev/kmsg", "log"),
+        ("/proc/sysrq-trigger", "sysrq"),
+        ('serve "$channel" &', "true"),
+    ):
+        assert there in functions
+        functions = functions.replace(there, here)
+    words = "quiet multikernel.name=web multikernel.mailbox=0x40000000 * multikernel.channel=beat@0x5e000000:1 multikernel.channel=b@0x1:0"
+    (tmp_path / "cmdline").write_text(words + "\n")
+    stand_ins = "CONTROL=.\nCHANNELS=\n" + "".join(
+        '%s() { echo "%s $*" >>ran; }\n' % (name, name) for name in ("halt", "poweroff", "reboot")
+    )
+    body = (
+        "exec 3>answers\nread_words\necho $NAME $MAILBOX $CHANNELS\n"
+        "for channel in $CHANNELS; do attach $channel; cat channels; done\n"
+        'for message in halt poweroff reboot panic "echo  two  words" "format c:"; do obey "$message"; done\n'
+    )
+    (tmp_path / "script").write_text(stand_ins + functions + body)
+    done = subprocess.run(["busybox", "sh", "script"], cwd=str(tmp_path), stdout=subprocess.PIPE, check=True)
+    assert done.stdout.decode().splitlines() == [
+        "web 0x40000000 beat@0x5e000000:1 b@0x1:0",
+        "add beat 0x5e000000 1",
+        "add b 0x1 0",
+    ]
+    assert (tmp_path / "ran").read_text().splitlines() == ["halt -f", "poweroff -f", "reboot -f"]
+    assert (tmp_path / "sysrq").read_text() == "c\n"
+    assert (tmp_path / "answers").read_text() == " two  words", "what it does not know gets no answer: two agents would talk for ever"
+    assert "does not know: format c:" in (tmp_path / "log").read_text()
+
+
 @pytest.fixture
 def tiny(tmp_path: Path) -> bytes:
     """The payload without what only a kernel may do: a process cannot load descriptor tables or sleep by hlt."""
