@@ -32,12 +32,17 @@ def kexec(root: str) -> Dict[str, Any]:
 
 
 def lockdown(root: str) -> Optional[str]:
-    """Return none, integrity or confidentiality; None when securityfs is not mounted or may not be read."""
+    """Return none, integrity or confidentiality; None when securityfs is not mounted or may not be read.
+
+    A kernel without the folder /sys/kernel/security has no lockdown to switch on.
+    """
     match = re.search(r"\[(\w+)\]", files.read(root, "sys/kernel/security/lockdown") or "")
     if match:
         return match.group(1)
     active = files.word(root, "sys/kernel/security/lsm")
     if active is not None and "lockdown" not in active.split(","):
+        return "none"
+    if files.exists(root, "sys/kernel") and not files.exists(root, "sys/kernel/security"):
         return "none"
     return None
 

@@ -10,7 +10,7 @@ from typing import Dict, Iterator, List, Optional, Tuple
 from .._boot import assemble, cmdline
 from .._layout import canonical
 from .case import Case
-from .registry import Outcome, fail, rule
+from .registry import Outcome, fail, rule, unknown
 
 PARAMETERS = "Documentation/admin-guide/kernel-parameters.txt"
 
@@ -172,12 +172,17 @@ def con_one_owner(case: Case) -> Iterator[Outcome]:
     "error",
     "Every UART that is given away exists",
     "A kernel that prints to a missing UART prints nowhere.",
-    needs=("uarts",),
 )
 def con_present(case: Case) -> Iterator[Outcome]:
-    known = [uart["device"] for uart in case.fact("uarts")]
+    uarts = case.fact("uarts")
+    known = [uart["device"] for uart in uarts or []]
     for name, instance in case.instances.items():
-        if instance["console"] is not None and instance["console"]["device"] not in known:
+        if instance["console"] is None:
+            continue
+        if uarts is None:
+            message = "whether this machine has the UART {0} of {1} is not known.".format(instance["console"]["device"], name)
+            yield unknown(message, ("instances", name, "console"), "collect the facts as root: /proc/tty/driver/serial tells")
+        elif instance["console"]["device"] not in known:
             message = "{0} wants the UART {1}, but this machine has {2}.".format(
                 name, instance["console"]["device"], ", ".join(known) or "none"
             )

@@ -155,7 +155,9 @@ def mem_host_unused(case: Case) -> Iterator[Outcome]:
         base, size = conflict.start, conflict.end - conflict.start + 1
         message = "{0} is not free for instances: {1} is {2}.".format(_capital(region), units.format_range(base, size), conflict.used_by)
         hint = "choose memory that exists and that the host does not use"
-        if conflict.kind == "ram":
+        if conflict.used_by.startswith("Kernel "):
+            hint = "choose other memory, or boot the host with nokaslr: its kernel lies there and cannot be moved"
+        elif conflict.kind == "ram":
             block = case.fact("memory.block_size")
             hint = "reserve it on the host's command line with memmap={0}${1}".format(
                 _memmap(region.size), units.format_address(region.base)

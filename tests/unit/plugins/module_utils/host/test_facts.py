@@ -222,6 +222,10 @@ def test_a_kernel_without_lockdown_is_not_locked_down(machine):
     assert facts.collect(root=str(root))["lockdown"] == "none"
     (root / "sys" / "kernel" / "security" / "lsm").write_text("lockdown,capability")
     assert facts.collect(root=str(root))["lockdown"] is None
+    (root / "sys" / "kernel" / "security" / "lsm").unlink()
+    assert facts.collect(root=str(root))["lockdown"] is None
+    (root / "sys" / "kernel" / "security").rmdir()
+    assert facts.collect(root=str(root))["lockdown"] == "none"
 
 
 def test_kexec_policy_is_read(machine):

@@ -114,6 +114,8 @@ CASES = [
         "web has 'earlycon=uart8250,io,0x3f8,115200' on its command line, but the port 0x3f8 is not that of its own UART (0x2f8).",
         facts=False,
     ),
+    RuleCase("con-present", fact("uarts", None), "whether this machine has the UART ttyS1 of web is not known.", "unknown"),
+    RuleCase("con-present", both(fact("uarts", None), layout("instances", "web", "console", None))),
     RuleCase("cmd-earlycon-foreign", line("earlycon=uart8250,io,0x2f8,115200"), facts=False),
     RuleCase(
         "cmd-earlycon-foreign",

@@ -143,6 +143,10 @@ CASES = [
         "unknown",
     ),
     RuleCase("cpu-flags-equal", layout(*RT, "ids", [2, 3])),
+    RuleCase(
+        "cpu-flags-equal",
+        both(layout(*RT, "ids", [2, 3]), fact("cpus", "each", "0", "microcode", None), fact("cpus", "each", "3", "microcode", None)),
+    ),
     RuleCase("cpu-numa-span", layout(*RT, "ids", [2, 3]), "rt spans 2 nodes: CPU 2 on node 0, CPU 3 on node 1.", machine="two-sockets"),
     RuleCase("cpu-numa-span", layout(*RT, "ids", [3, 4]), machine="two-sockets"),
     RuleCase(
