@@ -24,6 +24,9 @@ from typing import IO, Any, Callable, Dict, List, Optional, Union, cast
 from . import elf, setup_header
 
 CACHE = "/var/lib/multikernel/vmlinux"
+KEPT = 4
+"""Unpacked kernels that stay in the cache, some 60 MiB each."""
+
 CHUNK = 1 << 16
 LARGEST = 1 << 20
 
@@ -80,6 +83,7 @@ def extract(image: Union[bytes, memoryview, mmap.mmap], digest: Optional[str] = 
     try:
         with open(kept, "rb") as file:
             if os.fstat(file.fileno()).st_size == size:
+                os.utime(file.fileno())
                 return _map(file, size)
     except FileNotFoundError:
         pass
@@ -93,6 +97,7 @@ def extract(image: Union[bytes, memoryview, mmap.mmap], digest: Optional[str] = 
         except BaseException:
             os.unlink(file.name)
             raise
+    _forget_old(cache)
     return mapped
 
 
@@ -108,6 +113,13 @@ def unpack(body: memoryview, out: IO[bytes]) -> None:
         raise PayloadError(
             "the kernel's payload is compressed by %s; known are gzip, bzip2, lzma, xz, lz4 and zstd" % (name or "no known method")
         )
+
+
+def _forget_old(cache: str) -> None:
+    """Keep the KEPT kernels that were used last; a map of a removed file stays good."""
+    files = [os.path.join(cache, name) for name in os.listdir(cache) if not name.startswith(".")]
+    for path in sorted(files, key=os.path.getmtime, reverse=True)[KEPT:]:
+        os.unlink(path)
 
 
 def _by_library(name: str, body: memoryview, out: IO[bytes]) -> None:

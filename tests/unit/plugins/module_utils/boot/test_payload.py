@@ -101,6 +101,18 @@ def test_a_result_is_kept_and_found_again(bzimage: Callable[..., bytes], tmp_pat
     assert bytes(payload.extract(image, digest, cache)) == first
 
 
+def test_the_cache_keeps_the_kernels_used_last(bzimage: Callable[..., bytes], tmp_path: Path) -> None:
+    for number in range(payload.KEPT):
+        payload.extract(bzimage(), "kernel%d" % number, str(tmp_path))
+        os.utime(str(tmp_path / ("kernel%d" % number)), (1000 + number, 1000 + number))
+    payload.extract(bzimage(), "kernel0", str(tmp_path))
+    mapped = payload.extract(bzimage(), "kernel1", str(tmp_path))
+    payload.extract(bzimage(), "another", str(tmp_path))
+    assert sorted(os.listdir(str(tmp_path))) == ["another", "kernel0", "kernel1", "kernel3"]
+    (tmp_path / "kernel1").unlink()
+    assert mapped[:4] == b"\x7fELF", "a kernel that is being loaded does not need its file"
+
+
 def test_a_cut_file_in_the_cache_is_replaced(bzimage: Callable[..., bytes], vmlinux: Callable[..., bytes], tmp_path: Path) -> None:
     (tmp_path / "digest").write_bytes(vmlinux()[:100])
     assert bytes(payload.extract(bzimage(), "digest", str(tmp_path))) == vmlinux()
