@@ -36,7 +36,7 @@ class Chooser:
                 complaints.append(
                     (
                         "%s names APIC id %d, and no CPU of this host is known to have it" % (name, one),
-                        "known APIC ids: %s" % (_numbers(self._apic_ids()) or "none"),
+                        "known APIC ids: %s" % (", ".join(str(one) for one in self._apic_ids()) or "none"),
                     )
                 )
                 continue

@@ -245,7 +245,7 @@ class _Placement:
             cpus = chooser.owned.get(name, [])
             apic_ids = [chooser.apic_id(cpu) for cpu in cpus]
             for cpu, apic_id in zip(cpus, apic_ids):
-                if apic_id is None:
+                if apic_id is None and cpu in chooser.present:
                     self._fail(
                         ("instances", name, "cpus"),
                         "the APIC id of CPU %d, which %s is to have, is not known while it is offline" % (cpu, name),

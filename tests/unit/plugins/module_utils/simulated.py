@@ -108,7 +108,7 @@ class Machine:
                 "block_size": BLOCK,
                 "blocks": [{"number": number, "state": state, "node": 0} for number, state in sorted(self.blocks.items())],
                 "iomem": self._iomem(),
-                "low": [[0x20000, 0x20000]],
+                "low": [[0x20000, 0x30000]],
             },
             "kexec": {"load_disabled": self.load_disabled, "limit_reboot": -1, "crash_loaded": False},
             "lockdown": self.lockdown,
@@ -326,7 +326,7 @@ class Machine:
         return sum(1 for one in self.instances.values() if one["name"] not in self.mute and self.now - one["since"] > BOOT_TIME)
 
     def _cmdline(self):
-        return "ro memmap=192K$0x10000 %sno_ipi_broadcast=1" % ("memmap=512M$0x40000000 " if self.reserved else "")
+        return "ro memmap=256K$0x10000 %sno_ipi_broadcast=1" % ("memmap=512M$0x40000000 " if self.reserved else "")
 
     def _iomem(self):
         def row(start, end, name):
@@ -338,7 +338,7 @@ class Machine:
 
     def _is_free(self, mine):
         if mine[0] < MIB:
-            return mine[0] >= 0x20000 and sum(mine) <= 0x40000
+            return mine[0] >= 0x20000 and sum(mine) <= 0x50000
         if self.reserved:
             return POOL[0] <= mine[0] and sum(mine) <= sum(POOL)
         return all(self.blocks[number] == "offline" for number in range(mine[0] // BLOCK, (sum(mine) - 1) // BLOCK + 1))
