@@ -85,7 +85,13 @@ def command(
     with log.open("wb") as sink:
         # A session of its own, so that the limit ends the command and everything it started, and nothing else.
         process = subprocess.Popen(
-            [str(word) for word in words], cwd=cwd, env=variables, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True
+            [str(word) for word in words],
+            cwd=cwd,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         status = _wait(process, limit, log if follow else None)
     return status, log.read_text(errors="replace")
@@ -151,7 +157,10 @@ def pytest(name: str, words: Sequence[str | Path], *, limit: float, **options: o
     report = LOGS / f"{name}.xml"
     report.unlink(missing_ok=True)
     status, output = command(
-        name, [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *words], limit=limit, **options  # type: ignore[arg-type]
+        name,
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *words],
+        limit=limit,
+        **options,  # type: ignore[arg-type]
     )
     counts = junit(report)
     if status != 0:

@@ -19,10 +19,15 @@ def ruff() -> Counts:
 def mypy() -> Counts:
     """Both rings and the thin plugins as one package, then the helpers of the tests."""
     shared: list[str | Path] = ["mypy", "--config-file", TOP / "pyproject.toml", "--cache-dir", WORK / "mypy"]
-    collection = check("mypy", [*shared, "-p", f"{COLLECTION}.plugins"], limit=600, cwd=TREE, environment={"MYPYPATH": str(TREE), "PYTHONPATH": None})
+    collection = check(
+        "mypy", [*shared, "-p", f"{COLLECTION}.plugins"], limit=600, cwd=TREE, environment={"MYPYPATH": str(TREE), "PYTHONPATH": None}
+    )
     programs = ["scripts/test", "scripts/ansible-test", "scripts/generate"]
     scripts = check(
-        "mypy-scripts", [*shared, "--scripts-are-modules", *programs], limit=300, environment={"MYPYPATH": f"scripts:{TREE}", "PYTHONPATH": None}
+        "mypy-scripts",
+        [*shared, "--scripts-are-modules", *programs],
+        limit=300,
+        environment={"MYPYPATH": f"scripts:{TREE}", "PYTHONPATH": None},
     )
     return collection + scripts
 

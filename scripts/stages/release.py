@@ -33,8 +33,8 @@ def targets() -> list[str]:
         return wanted
     chosen = sorted({here[0], here[-1]}, key=here.index) if here else []
     missing = " and ".join(version for version in (OLDEST, NEWEST) if version not in here)
-    print(f"      Python {missing} is not on this machine and no package registry ships it; the target ring runs on {', '.join(chosen) or 'none'} instead.")
-    print("      The stage syntax38 has held it against Python 3.8 by its source alone.")
+    print(f"      Python {missing} is not on this machine, and no package registry ships it.")
+    print(f"      The target ring runs on Python {', '.join(chosen) or '-'} instead; syntax38 holds its source against 3.8.")
     return chosen
 
 
@@ -45,7 +45,19 @@ def ring() -> Counts:
     for version in wanted:
         report = WORK / f"ansible_collections/multikernel/core/tests/output/junit/python{version}-modules-units.xml"
         shutil.rmtree(report.parent, ignore_errors=True)
-        words: list[str | Path] = [TOP / "scripts/ansible-test", "units", "--venv", "--python", version, "--requirements", "--color", "no", "--num-workers", "1", *RING]
+        words: list[str | Path] = [
+            TOP / "scripts/ansible-test",
+            "units",
+            "--venv",
+            "--python",
+            version,
+            "--requirements",
+            "--color",
+            "no",
+            "--num-workers",
+            "1",
+            *RING,
+        ]
         status, output = command(f"units-{version}", [sys.executable, *words], limit=900)
         counts = Counts()
         for found in sorted(report.parent.glob(f"python{version}-*.xml")):
@@ -60,7 +72,18 @@ def ring() -> Counts:
 
 def module_on_target(version: str, interpreter: str) -> Counts:
     """One real module run by that interpreter, packed by Ansible as for a remote host: nothing but the target ring goes along."""
-    words = ["ansible", "localhost", "-c", "local", "-i", "localhost,", "-m", "multikernel.core.layout_info", "-e", f"ansible_python_interpreter={interpreter}"]
+    words = [
+        "ansible",
+        "localhost",
+        "-c",
+        "local",
+        "-i",
+        "localhost,",
+        "-m",
+        "multikernel.core.layout_info",
+        "-e",
+        f"ansible_python_interpreter={interpreter}",
+    ]
     status, output = command(f"module-{version}", words, limit=120, environment={"ANSIBLE_NOCOLOR": "1"})
     if status == 0 and "SUCCESS" in output:
         return Counts(passed=1)
@@ -87,7 +110,12 @@ def sanity() -> Counts:
     status, output = command("sanity", [*runner, "--local", "--color", "no"], limit=1200)
     counts = Counts(passed=len(names))
     if status:
-        show("\n".join(line for line in output.splitlines() if line.startswith(("ERROR", "FATAL")) or re.match(r"[a-z0-9-]+( --python|$)", line)) or output)
+        show(
+            "\n".join(
+                line for line in output.splitlines() if line.startswith(("ERROR", "FATAL")) or re.match(r"[a-z0-9-]+( --python|$)", line)
+            )
+            or output
+        )
         bad = {line.split()[0] for line in output.partition("FATAL: The ")[2].splitlines()[1:] if line.strip()} & set(names)
         counts = Counts(passed=len(names) - len(bad), failed=max(len(bad), 1))
     print(f"      {len(names)} sanity tests, Python {', '.join(interpreters())}")
@@ -116,7 +144,9 @@ def artifact() -> Counts:
         return total
     total += _step("artifact-install", ["ansible-galaxy", "collection", "install", "--offline", "-p", place / "installed", built[0]], home)
     root = place / "installed/ansible_collections/multikernel/core"
-    strangers = [str(path.relative_to(root)) for path in root.rglob("*") if path.name in LEFTOVERS or path.relative_to(root).as_posix() in UNUSED]
+    strangers = [
+        str(path.relative_to(root)) for path in root.rglob("*") if path.name in LEFTOVERS or path.relative_to(root).as_posix() in UNUSED
+    ]
     if strangers:
         print(f"      the artifact carries what nobody runs: {', '.join(strangers[:10])}")
     total += Counts(passed=int(not strangers), failed=int(bool(strangers)))
@@ -155,13 +185,20 @@ def wheel() -> Counts:
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     environment: dict[str, str | None] = {**ISOLATED, "ANSIBLE_HOME": str(place / "home")}
-    total = _step("wheel-build", [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", place, source_copy()], environment)
+    total = _step(
+        "wheel-build", [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", place, source_copy()], environment
+    )
     built = sorted(place.glob("*.whl"))
     if not built:
         return total
     bin_folder = place / "venv/bin"
     total += _step("wheel-venv", [sys.executable, "-m", "venv", place / "venv"], environment)
-    total += _step("wheel-install", [bin_folder / "python", "-m", "pip", "-qq", "install", built[0], f"ansible-core=={pinned('ansible-core')}", "pytest"], environment, 600)
+    total += _step(
+        "wheel-install",
+        [bin_folder / "python", "-m", "pip", "-qq", "install", built[0], f"ansible-core=={pinned('ansible-core')}", "pytest"],
+        environment,
+        600,
+    )
     environment["PATH"] = f"{bin_folder}:/usr/local/bin:/usr/bin:/bin"
     total += _documented("wheel-doc", [bin_folder / "ansible-doc", "--list", "--json", "multikernel.core"], environment)
     examples = sorted((TOP / "examples/layouts").glob("*.yml"))

@@ -48,12 +48,14 @@ def test_the_licence_fits_the_place(texts: dict[Path, str]) -> None:
 
 
 def test_python_files_stay_one_idea_long(texts: dict[Path, str]) -> None:
-    long = [f"{path}: {len(text.splitlines())} lines" for path, text in texts.items() if path.suffix == ".py" and len(text.splitlines()) > 600]
+    long = [
+        f"{path}: {len(text.splitlines())} lines" for path, text in texts.items() if path.suffix == ".py" and len(text.splitlines()) > 600
+    ]
     assert not long, f"over 600 lines, is a file missing? {long}"
 
 
 def registry_hosts() -> set[str]:
-    """Hosts of the package sources that this machine is set up with, and the public defaults (spelled in parts: this file is searched, too)."""
+    """Hosts of this machine's package sources, and the public defaults (spelled in parts: this file is searched, too)."""
     found = {"pypi" + ".org", "files." + "pythonhosted.org", "registry." + "npmjs.org", "deb." + "debian.org"}
     sources = [Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")]
     said = "\n".join(path.read_text(errors="replace") for path in sources if path.is_file())

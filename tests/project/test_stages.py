@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -16,7 +15,7 @@ TOP = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """scripts/stages/base.py, with its logs in a folder of this test."""
     monkeypatch.setenv("MULTIKERNEL_CHECKOUT", str(TOP))
     monkeypatch.setenv("MULTIKERNEL_CACHE", str(tmp_path))
@@ -28,7 +27,7 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType
     from stages import base as module
 
     module.LOGS.mkdir(parents=True)
-    yield module
+    return module
 
 
 def test_counts_add_up(base: ModuleType) -> None:
