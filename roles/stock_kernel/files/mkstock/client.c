@@ -10,6 +10,7 @@
 #include "mkstock.h"
 
 #include <linux/cpu.h>
+#include <linux/err.h>
 #include <linux/io.h>
 #include <linux/module.h>
 #include <linux/notifier.h>
@@ -126,6 +127,13 @@ static int on_reboot(struct notifier_block *nb, unsigned long action, void *data
 	halt_all_cpus();
 }
 
+/* Its presence is what counts: a kernel that knows no way to power off halts instead, and would say so. */
+static int on_power_off(struct sys_off_data *data)
+{
+	report(POWERED_OFF, "powered off");
+	halt_all_cpus();
+}
+
 /* The other CPUs are stopped already, unless the panic came before that could be done. */
 static int on_panic(struct notifier_block *nb, unsigned long action, void *data)
 {
@@ -139,6 +147,7 @@ static int on_panic(struct notifier_block *nb, unsigned long action, void *data)
 /* The last of their chains, so that everything else has been said and written. */
 static struct notifier_block reboot_nb = { .notifier_call = on_reboot, .priority = INT_MIN };
 static struct notifier_block panic_nb = { .notifier_call = on_panic, .priority = INT_MIN };
+static struct sys_off_handler *power_off;
 
 static int map_mailbox(void)
 {
@@ -168,9 +177,16 @@ int mk_client_start(void)
 	ret = atomic_notifier_chain_register(&panic_notifier_list, &panic_nb);
 	if (ret)
 		goto out_reboot;
+	power_off = register_sys_off_handler(SYS_OFF_MODE_POWER_OFF, SYS_OFF_PRIO_DEFAULT, on_power_off, NULL);
+	if (IS_ERR(power_off)) {
+		ret = PTR_ERR(power_off);
+		goto out_panic;
+	}
 	if (mailbox && mailbox->state == BLANK)
 		set_state(STARTING);
 	return 0;
+out_panic:
+	atomic_notifier_chain_unregister(&panic_notifier_list, &panic_nb);
 out_reboot:
 	unregister_reboot_notifier(&reboot_nb);
 out_unmap:
@@ -181,6 +197,7 @@ out_unmap:
 
 void mk_client_stop(void)
 {
+	unregister_sys_off_handler(power_off);
 	atomic_notifier_chain_unregister(&panic_notifier_list, &panic_nb);
 	unregister_reboot_notifier(&reboot_nb);
 	if (mailbox)

@@ -1,0 +1,101 @@
+# Copyright (c) 2026 multikernel.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Messages both ways, full rings, and a peer that breaks the rules.
+. /lib.sh
+cat /proc/cpuinfo >/tmp/cpuinfo
+
+ok "memory blocks go offline" take_blocks 3
+ok "module loads" up
+a=$(hex $pool)
+area=$(hex $((pool + pool_size - 0x100000)))
+write pool "add $a $(hex $pool_size)" >/dev/null
+offline 3
+
+echo "# --- adding and removing"
+says 'Invalid argument' "no channel where none was written" write channels "add one $area 0"
+says '^ok$' "Debian kernel loads, with a channel of 16 messages" linux one $a 0x0c000000 $low 3 1 $area
+says 'Cannot assign' "memory of the host" write channels "add one 0x1000000 0"
+says 'Invalid argument' "third end" write channels "add one $area 2"
+says 'Invalid argument' "name that leaves its folder" write channels "add ../one $area 0"
+says 'Invalid argument' "unknown word" write channels "join one $area 0"
+says 'No such file' "remove what is not there" write channels "remove one"
+says '^ok$' "add" write channels "add one $area 0"
+says 'File exists' "add again" write channels "add one $area 0"
+says "^one $area end=0 slots=16 size=64 sent=0 received=0 rejected=0 beats=0 last_beat_ms=-1 peer=gone" "its line" cat $control/channels
+ok "device is root's alone" sh -c "ls -l /dev/mkchan/one | grep -q '^crw-------'"
+says '^ok$' "remove" write channels "remove one"
+ok "device is gone" test ! -e /dev/mkchan/one
+says '^ok$' "add once more" write channels "add one $area 0"
+
+echo "# --- full ring, nobody at the other end yet"
+says 'taken=16 refused=4' "20 messages into 16 slots: the last four are refused" mkt flood one 20 16
+says 'sent=16 .*rejected=4' "they are counted" cat $control/channels
+says '^EMSGSIZE|Message too long' "message longer than a slot" mkt flood one 1 65
+says 'taken=0 refused=1' "nothing got in by that" mkt flood one 1 16
+ok "a blocking writer waits" sh -c "timeout 1 mkt send one late; [ \$? != 0 ]"
+
+echo "# --- with an instance"
+says '^ok$' "boot" mkt select "entry=$(entry_of $a) cpus=3 memory=$a+0x0c000000,$low+0x10000" 3
+ok "it beats" mkt await $a 40
+ok "peer is up" until_ok 10 grep -q peer=up $control/channels
+says '^echo message 0$' "the instance read the first of the 16, and none was overwritten" mkt recv one 5
+n=0
+while mkt recv one 2 >/tmp/line; do
+	n=$((n + 1))
+	grep -q "^echo message $n\$" /tmp/line || break
+done
+ok "and the other 15 in order" test $n = 15
+beats_before=$(sed -n 's/.* beats=\([0-9]*\).*/\1/p' $control/channels)
+sleep 3
+ok "heartbeats are counted without a reader" \
+	test "$(sed -n 's/.* beats=\([0-9]*\).*/\1/p' $control/channels)" -gt "$beats_before"
+says 'last_beat_ms=[0-9]{1,4} ' "the last is recent" cat $control/channels
+i=0
+while [ $i -lt 50 ]; do
+	write channels "ping one" >/dev/null || break
+	i=$((i + 1))
+done
+ok "50 pings are answered" test $i = 50
+echo "# $(sed -n 's/.*\(rtt_ns=[0-9]*\)/round trip \1/p' $control/channels)"
+says '^ok$' "instance is asked for a flood" mkt send one "flood one 200 16"
+sleep 3
+refused_before=$(sed -n 's/.*peer_rejected=\([0-9]*\).*/\1/p' $control/channels)
+ok "its surplus was refused on its side" test "$refused_before" -gt 0
+ok "all that was taken arrives, in order, and nothing else" sh -c "mkt count one 5 >/tmp/count"
+echo "# $(cat /tmp/count)"
+ok "that is an inbox of 64 and a ring of 16, at least" \
+	sh -c "n=\$(sed 's/got=\([0-9]*\).*/\1/' /tmp/count); [ \$n -ge 80 ] && [ \$n -lt 200 ]"
+says '^echo still here$' "channel works afterwards" sh -c "mkt send one 'still here' && mkt recv one 5"
+
+echo "# --- a peer that breaks the rules: the words that it could write"
+word() { hex $((area + $1)); }
+mkt poke $(word 0x100) 0xdeadbeef	# its head, far ahead
+write channels "ping one" >/dev/null
+ok "false head: host lives" alive
+mkt poke $(word 0x40) 0xff		# its APIC id: everybody
+mkt poke $(word 0xc0) 0x7fffffff	# tail of our ring
+mkt flood one 4 16 >/dev/null
+ok "false tail: host lives" alive
+mkt poke $(word 0x10) 0xffffffff	# geometry
+mkt poke $(word 0x18) 0xfffffff0
+mkt poke $(word 0x8) 0x80000000
+mkt flood one 4 16 >/dev/null
+cat $control/channels >/dev/null
+ok "false geometry after the start: not read again" alive
+says '^ok$' "remove" write channels "remove one"
+says 'Invalid argument' "false geometry is refused at the start" write channels "add one $area 0"
+ok "instance still beats in its mailbox" moves $a
+says '^ok$' "kill" write kill 3
+ok "module unloads" rmmod mkstock
+
+echo "# --- a reader does not hold a channel back"
+ok "module loads" up pool=$a,$(hex $pool_size)
+linux two $a 0x0c000000 $low 3 1 $area >/dev/null
+write channels "add two $area 0" >/dev/null
+(mkt recv two 30; echo "reader: $?") >/tmp/reader 2>&1 &
+sleep 1
+ok "rmmod waits for open devices" sh -c "! rmmod mkstock"
+says '^ok$' "remove under a reader" write channels "remove two"
+ok "reader is told" until_ok 5 grep -q 'ENODEV' /tmp/reader
+ok "module unloads" until_ok 5 rmmod mkstock
+plan
