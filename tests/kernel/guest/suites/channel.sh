@@ -63,8 +63,8 @@ refused_before=$(sed -n 's/.*peer_rejected=\([0-9]*\).*/\1/p' $control/channels)
 ok "its surplus was refused on its side" test "$refused_before" -gt 0
 ok "all that was taken arrives, in order, and nothing else" sh -c "mkt count one 5 >/tmp/count"
 echo "# $(cat /tmp/count)"
-ok "that is an inbox of 64 and a ring of 16, at least" \
-	sh -c "n=\$(sed 's/got=\([0-9]*\).*/\1/' /tmp/count); [ \$n -ge 80 ] && [ \$n -lt 200 ]"
+ok "that is a full ring of 16 at least, how much more depends on the scheduler" \
+	sh -c "n=\$(sed 's/got=\([0-9]*\).*/\1/' /tmp/count); [ \$n -ge 16 ] && [ \$n -lt 200 ]"
 says '^echo still here$' "channel works afterwards" sh -c "mkt send one 'still here' && mkt recv one 5"
 
 echo "# --- a peer that breaks the rules: the words that it could write"

@@ -1,0 +1,244 @@
+# Copyright (c) 2026 multikernel.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Boots a stock Debian kernel in QEMU with mkstock and runs the module's test suites inside it.
+
+No disk and no network: kernel and initramfs are given to QEMU directly. What an instance is given is a stock Debian kernel,
+too. Output is TAP-like, one `ok` or `not ok` line per check; the exit status is 0 when every check of every suite passed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import lzma
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SCRIPTS = HERE.parent.parent / "scripts"
+DEFAULT_RELEASE = "6.1.0-56-amd64"
+UP_MARK = "# guest up"
+PASSED_MARK = "# passed"
+
+
+class Failure(Exception):
+    """A sentence for the person who started the run."""
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def output_of(*command: str | Path) -> str:
+    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise Failure(f"{command[0]} failed with status {done.returncode}")
+    return done.stdout.strip()
+
+
+def cache_root() -> Path:
+    given = os.environ.get("MULTIKERNEL_CACHE")
+    if given:
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "multikernel"
+
+
+# --- initramfs: the cpio format "newc", see Documentation/driver-api/early-userspace/buffer-format.rst
+
+
+def cpio_entry(name: str, mode: int, data: bytes) -> bytes:
+    fields = [0, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0]
+    head = b"070701" + b"".join(b"%08x" % field for field in fields) + name.encode() + b"\0"
+    head += b"\0" * (-len(head) % 4)
+    return head + data + b"\0" * (-len(data) % 4)
+
+
+def initramfs(files: dict[str, tuple[int, bytes]]) -> bytes:
+    folders = sorted({str(parent) for name in files for parent in Path(name).parents if str(parent) != "."})
+    parts = [cpio_entry(name, 0o040755, b"") for name in folders]
+    parts += [cpio_entry(name, 0o100000 | mode, data) for name, (mode, data) in files.items()]
+    return b"".join([*parts, cpio_entry("TRAILER!!!", 0, b"")])
+
+
+# --- what is inside a bzImage: an instance starts seconds earlier when it need not decompress itself
+
+
+def vmlinux_of(image: Path) -> bytes:
+    data = image.read_bytes()
+    setup = ((data[0x1F1] or 4) + 1) * 512
+    offset, length = (int.from_bytes(data[at : at + 4], "little") for at in (0x248, 0x24C))
+    payload = data[setup + offset : setup + offset + length - 4]
+    if payload.startswith(b"\xfd7zXZ"):
+        return lzma.decompress(payload)
+    if payload.startswith(b"\x1f\x8b"):
+        return gzip.decompress(payload)
+    if payload.startswith(b"\x28\xb5\x2f\xfd"):
+        return subprocess.run(["zstd", "-dc"], input=payload, stdout=subprocess.PIPE, check=True).stdout
+    raise Failure(f"{image} is compressed in a way that this script does not know")
+
+
+def cached_vmlinux(release: str, image: Path) -> bytes:
+    path = cache_root() / "vmlinux" / release
+    if not path.exists():
+        say(f"# extracting vmlinux of {release}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        part.write_bytes(vmlinux_of(image))
+        part.rename(path)
+    return path.read_bytes()
+
+
+class Parts:
+    """Everything that is built before a guest boots."""
+
+    def __init__(self, host: str, instance: str, work: Path) -> None:
+        busybox = shutil.which("busybox")
+        if not busybox:
+            raise Failure("busybox is missing: install busybox-static")
+        tool = work / "mkt"
+        sources = sorted((HERE / "tool").glob("*.[cS]"))
+        output_of("gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", tool, *sources)
+        self.image = Path(output_of(SCRIPTS / "kernel-tree", "--print", "vmlinuz", host))
+        instance_image = Path(output_of(SCRIPTS / "kernel-tree", "--print", "vmlinuz", instance))
+        programs = {"bin/busybox": (0o755, Path(busybox).read_bytes()), "bin/sh": (0o755, b"#!/bin/busybox sh\n")}
+        programs["bin/sh"] = programs["bin/busybox"]
+        programs["bin/mkt"] = (0o755, tool.read_bytes())
+
+        inner = dict(programs)
+        inner["init"] = (0o755, (HERE / "guest/instance-init").read_bytes())
+        inner["mkstock.ko"] = (0o644, Path(output_of(SCRIPTS / "build-mkstock", instance)).read_bytes())
+        outer = dict(programs)
+        outer["init"] = (0o755, (HERE / "guest/init").read_bytes())
+        outer["lib.sh"] = (0o644, (HERE / "guest/lib.sh").read_bytes())
+        for suite in sorted((HERE / "guest/suites").glob("*.sh")):
+            outer[f"suites/{suite.name}"] = (0o644, suite.read_bytes())
+        outer["mkstock.ko"] = (0o644, Path(output_of(SCRIPTS / "build-mkstock", host)).read_bytes())
+        outer["instance.gz"] = (0o644, gzip.compress(initramfs(inner), 1, mtime=0))
+        outer["vmlinux"] = (0o644, cached_vmlinux(instance, instance_image))
+        outer["vmlinuz"] = (0o644, instance_image.read_bytes())
+        self.initrd = work / "host.cpio"
+        self.initrd.write_bytes(initramfs(outer))
+
+
+def memory_of(suite: str) -> str | None:
+    """What a suite asks for in its line `# machine: memory=MIB`."""
+    for line in (HERE / f"guest/suites/{suite}.sh").read_text(encoding="utf-8").splitlines():
+        if line.startswith("# machine: memory="):
+            return line.partition("=")[2].strip()
+    return None
+
+
+class Guest:
+    """One boot of the host kernel; its console line by line."""
+
+    def __init__(self, parts: Parts, suite: str, logs: Path, machine: argparse.Namespace) -> None:
+        append = f"console=ttyS0,115200 quiet rdinit=/init panic=-1 mktest={suite} {machine.append}".strip()
+        command = ["nice", "-n", "5", machine.qemu, "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", machine.cpu]
+        command += ["-smp", "4", "-m", memory_of(suite) or machine.memory, "-display", "none", "-no-reboot", "-nic", "none", "-monitor", "none"]
+        command += ["-serial", "stdio", "-serial", f"file:{logs}/{suite}-ttyS1.log", "-serial", f"file:{logs}/{suite}-ttyS2.log"]
+        command += ["-kernel", str(parts.image), "-initrd", str(parts.initrd), "-append", append]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.lines: queue.Queue[str | None] = queue.Queue()
+        self.log = (logs / f"{suite}.log").open("w", encoding="utf-8")
+        threading.Thread(target=self._pump, daemon=True).start()
+
+    def _pump(self) -> None:
+        assert self.process.stdout
+        for raw in self.process.stdout:
+            self.lines.put(raw.decode("utf-8", "replace").rstrip())
+        self.lines.put(None)
+
+    def line(self, deadline: float) -> str | None:
+        """The next line; None at the end or at the deadline (time.monotonic)."""
+        try:
+            line = self.lines.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            return None
+        if line is not None:
+            self.log.write(line + "\n")
+            self.log.flush()
+        return line
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.log.close()
+
+
+def run_suite(guest: Guest, boot_limit: float, limit: float) -> tuple[bool, int, int]:
+    """(whether the guest came up, checks passed, checks failed or missing)."""
+    started = time.monotonic()
+    up, good, bad, finished = False, 0, 0, False
+    while True:
+        line = guest.line(started + (limit if up else boot_limit))
+        if line is None:
+            break
+        if UP_MARK in line:
+            up = True
+        good += line.startswith("ok ")
+        bad += line.startswith("not ok ")
+        finished |= line.startswith(PASSED_MARK)
+        if line.startswith(("ok ", "not ok ", "#", "1..")):
+            say(line)
+    if up and not finished and not bad:
+        say("not ok - the guest ended before its suite did")
+        bad += 1
+    return up, good, bad
+
+
+def main() -> int:
+    suites = sorted(path.stem for path in (HERE / "guest/suites").glob("*.sh"))
+    parser = argparse.ArgumentParser(prog="run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("suite", nargs="*", help=f"suites to run (default: all of {', '.join(suites)})")
+    parser.add_argument("--host", default=DEFAULT_RELEASE, metavar="RELEASE", help="kernel of the host (default: %(default)s)")
+    parser.add_argument("--instance", metavar="RELEASE", help="kernel of the instances (default: the host's)")
+    parser.add_argument("--qemu", default="qemu-system-x86_64", help="QEMU program (default: %(default)s)")
+    parser.add_argument("--cpu", default="max", help="QEMU CPU model (default: %(default)s)")
+    parser.add_argument("--memory", default="2048", help="memory of the machine in MiB (default: %(default)s)")
+    parser.add_argument("--append", default="", help="more kernel parameters for the host")
+    parser.add_argument("--boot-limit", type=float, default=60, metavar="S", help="deadline for the boot (default: %(default)s s)")
+    parser.add_argument("--limit", type=float, default=240, metavar="S", help="deadline for a suite (default: %(default)s s)")
+    parser.add_argument("--logs", type=Path, help="where consoles are kept (default: below the cache)")
+    args = parser.parse_args()
+    wanted = args.suite or suites
+    if unknown := sorted(set(wanted) - set(suites)):
+        parser.error(f"no suite {', '.join(unknown)}; there are {', '.join(suites)}")
+
+    work = cache_root() / "kernel-test"
+    logs = args.logs or work / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    parts = Parts(args.host, args.instance or args.host, work)
+    passed_checks, failed_checks = 0, 0
+    for suite in wanted:
+        say(f"# suite {suite}: host {args.host}, instances {args.instance or args.host}")
+        started = time.monotonic()
+        for attempt in (1, 2):
+            guest = Guest(parts, suite, logs, args)
+            try:
+                up, good, bad = run_suite(guest, args.boot_limit, args.limit)
+            finally:
+                guest.stop()
+            if up:
+                break
+            say(f"# the guest did not come up in {args.boot_limit:.0f} s (attempt {attempt} of 2)")
+            bad = 1
+        say(f"# suite {suite}: {good} ok, {bad} not ok, {time.monotonic() - started:.0f} s; console in {logs}/{suite}.log")
+        passed_checks += good
+        failed_checks += bad
+    say(f"{passed_checks} passed, {failed_checks} failed")
+    return 1 if failed_checks else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Failure as failure:
+        sys.exit(f"run: {failure}")
+    except KeyboardInterrupt:
+        sys.exit(130)
