@@ -105,7 +105,10 @@ def judged(canonical: dict[str, t.Any], facts: dict[str, t.Any] | None) -> tuple
             placed = place(canonical, facts, None)
         except PlacementError as error:
             without_place = error.findings
-    return [*engine.judge(canonical, facts, placed), *without_place], placed
+    findings = engine.judge(canonical, facts, placed)
+    # Where a rule has failed already, that there is no place is only its consequence.
+    told = {finding.path[:2] for finding in findings if finding.blocks and finding.verdict == "fail"}
+    return [*findings, *(finding for finding in without_place if finding.path[:2] not in told)], placed
 
 
 def located(finding: dict[str, t.Any], locator: Locator | None) -> dict[str, t.Any]:

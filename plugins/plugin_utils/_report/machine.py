@@ -43,7 +43,7 @@ def draw(
     text = _matrix(layout, cpus, states, pieces, style)
     if max(len(line) for line in text.splitlines()) > grid.WIDTH:
         text = _list(layout, cpus, states, pieces, style)
-    return "\n".join([grid.clip(_title(layout, facts), grid.WIDTH, style), text, _legend(pieces, style)])
+    return "\n".join([grid.clip(_title(layout, facts, pieces), grid.WIDTH, style), text, _legend(pieces, style)])
 
 
 def table(instances: list[dict[str, t.Any]], ascii_only: bool = False) -> str:
@@ -162,12 +162,14 @@ def _list(layout: dict[str, t.Any], cpus: dict[str, str], states: dict[str, str]
     return grid.framed([["memory", "size", "kernel", "CPUs", "state"]], rows + idle, style, right=(1,))
 
 
-def _title(layout: dict[str, t.Any], facts: dict[str, t.Any] | None) -> str:
+def _title(layout: dict[str, t.Any], facts: dict[str, t.Any] | None, pieces: list[Piece]) -> str:
     if facts is None:
         return f"{layout['name']} (no machine is known: what is not fixed is still open)"
     text = f"{layout['name']} on {facts.get('hostname') or 'a machine'}: {len(facts['cpus']['present'])} CPUs"
-    total = (facts.get("memory") or {}).get("total")
-    return text + (f", {total / (1 << 30):.1f} GiB of memory" if total else "")
+    # MemTotal would be what the host kernel has left; the machine has what is drawn. Without iomem, nobody knows.
+    known = any(piece.kernels == ("host",) for piece in pieces)
+    total = sum(piece.size for piece in pieces if piece.base is not None)
+    return f"{text}, {total / (1 << 30):.1f} GiB of memory" if known else text
 
 
 def _legend(pieces: list[Piece], style: grid.Pen) -> str:
