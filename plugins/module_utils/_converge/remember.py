@@ -76,6 +76,10 @@ def undone(previous: Kept, steps: Iterable[Step], dialect: Any, system: Any) -> 
     for name, one in kept["instances"].items():
         # an instance that was started again carries a new mark
         one["nonce"] = dialect.nonces.get(name, one["nonce"])
+    for spec in [step.args["spec"] for step in steps if step.do == "boot"]:
+        name = spec["name"]
+        if dialect.busy.get(name) == spec:  # it was started, and could not be stopped
+            kept["instances"][name] = {"state": "running", "spec": spec, "health": None, "nonce": dialect.nonces.get(name), "uname": None}
     return kept
 
 

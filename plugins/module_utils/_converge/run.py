@@ -24,6 +24,9 @@ from .store import Store
 
 Result = Dict[str, Any]
 
+# Rules on what a load needs: they refuse no layout that needs none, so that loading can be switched off once everything runs.
+ABILITY = ("life-kexec-allowed", "life-kexec-quota", "sec-lockdown")
+
 
 @dataclass
 class Options:
@@ -122,6 +125,8 @@ class _Run:
             self.placed = place(layout, self.facts, self.state)
             self._judge(engine.judge(layout, self.facts, self.placed, layout["waivers"]), placed=True)
             steps = planner.plan(self.placed, self.state, self.facts, str(self.digest), self.options.consent, self.options.restart)
+            if self.unable and any(step.do in ("load", "unload") for step in steps):
+                raise self._refusal(self.unable)
         except PlacementError as error:
             raise self._refusal(error.findings) from error
         wanted = sorted(name for name, one in self.placed["instances"].items() if one["state"] in ("running", "loaded"))
@@ -131,14 +136,15 @@ class _Run:
     def _judge(self, findings: List[Any], placed: bool) -> None:
         """Findings of the placed layout replace those of the layout; before placement, what is not known yet does not refuse."""
         blocking = [one for one in findings if one.blocks and (placed or one.verdict == "fail")]
-        if blocking:
+        self.unable = [one for one in blocking if one.rule in ABILITY]
+        if len(self.unable) < len(blocking):
             raise self._refusal(blocking, findings)
         if placed:
             self.findings += [one for one in findings if one.verdict != "pass"]
 
     def _refusal(self, blocking: Sequence[Any], findings: Optional[Sequence[Any]] = None) -> ApplyError:
         told = list(findings if findings is not None else blocking)
-        sentences = list(dict.fromkeys(one.message + (" (%s)" % one.hint if one.hint else "") for one in blocking))
+        sentences = list(dict.fromkeys(one.message.rstrip(".") + (" (%s)" % one.hint if one.hint else "") for one in blocking))
         return ApplyError(
             "the layout is refused, nothing was changed: " + "; ".join(sentences),
             findings=[one.to_dict() for one in told if one.verdict != "pass"],

@@ -10,13 +10,17 @@ from typing import Any, Dict, List, Optional, Tuple
 from .._dialect import observe
 from .._dialect.base import OBSERVED, UNVERIFIABLE, State
 
-ATTEMPTS = 3  # a loaded host may let an instance miss one beat
+WAIT = 3 * observe.BEAT_WAIT  # seconds; a loaded host may let an instance miss a beat
 
 
 def verify(system: Any, placed: Dict[str, Any], specs: Dict[str, Dict[str, Any]], state: State) -> Tuple[List[str], List[str]]:
     """(differences, what cannot be verified), sentences. state was observed after the last step; specs are the wanted instances."""
     differences: List[str] = []
     unverifiable: List[str] = []
+    alive = {
+        name: one["spec"]["base"] for name, one in state["instances"].items() if name in specs and one["state"] in ("running", "silent")
+    }
+    heard = observe.listen(system, alive, WAIT)
     for name, spec in sorted(specs.items()):
         wanted = placed["instances"][name]["state"]
         have = state["instances"].get(name)
@@ -27,7 +31,7 @@ def verify(system: Any, placed: Dict[str, Any], specs: Dict[str, Dict[str, Any]]
             text = "" if have is None or not have["text"] else " (%s)" % have["text"]
             differences.append("%s is to be %s and is %s%s" % (name, wanted, "not there" if have is None else have["state"], text))
         elif wanted == "running":
-            _running(system, name, have, differences, unverifiable)
+            _running(name, have, heard[name], differences, unverifiable)
     entries = {spec["entry"] for name, spec in specs.items() if placed["instances"][name]["state"] == "loaded"}
     left = [row["entry"] for row in state["images"] if row["type"] == "multikernel" and row["entry"] not in entries]
     if left and any(entry in {spec["entry"] for spec in specs.values()} for entry in left):
@@ -35,8 +39,10 @@ def verify(system: Any, placed: Dict[str, Any], specs: Dict[str, Dict[str, Any]]
     return differences, unverifiable
 
 
-def _running(system: Any, name: str, have: Dict[str, Any], differences: List[str], unverifiable: List[str]) -> None:
-    words, moved = _listen(system, have["spec"]["base"])
+def _running(
+    name: str, have: Dict[str, Any], heard: Tuple[Optional[Dict[str, Any]], bool], differences: List[str], unverifiable: List[str]
+) -> None:
+    words, moved = heard
     if words is None:
         unverifiable.append("whether %s still runs: its mailbox cannot be read" % name)
         return
@@ -56,13 +62,3 @@ def _running(system: Any, name: str, have: Dict[str, Any], differences: List[str
         )
     if have["evidence"]["state"] == UNVERIFIABLE:
         unverifiable.append("the state of %s" % name)
-
-
-def _listen(system: Any, base: int) -> Tuple[Optional[Dict[str, Any]], bool]:
-    """The mailbox at base, and whether its heartbeat was seen to go on in one of a few looks."""
-    words, moved = observe.advances(system, base)
-    for _attempt in range(ATTEMPTS - 1):
-        if moved or words is None or words["state"] in observe.ENDED:
-            break
-        words, moved = observe.advances(system, base)
-    return words, moved

@@ -31,7 +31,10 @@ def observe(system: System, remembered: Optional[Remembered], facts: Dict[str, A
         kept = {"digest": kept.get("digest")}
     known = kept.get("instances") or {}
     here = _Here(system, rows, running, set(online(system)))
-    instances = {name: here.instance(one) for name, one in sorted(known.items())}
+    if running is None:
+        # nothing but its heartbeat tells whether an instance lives
+        here.heard = listen(system, {name: one["spec"]["base"] for name, one in known.items() if one["state"] != "loaded"})
+    instances = {name: here.instance(name, one) for name, one in sorted(known.items())}
     entries = {one["spec"]["entry"] for one in known.values()}
     return {
         "version": 1,
@@ -72,20 +75,30 @@ def mailbox(system: System, base: int) -> Optional[Dict[str, Any]]:
     return words if words["valid"] else None
 
 
+def listen(system: System, bases: Dict[str, int], wait: float = BEAT_WAIT) -> Dict[str, Tuple[Optional[Dict[str, Any]], bool]]:
+    """For each name the mailbox at its base, and whether its beats advance; all are listened to at once, at most wait seconds.
+
+    A mailbox that cannot be read is None; one that says that its instance ended is not waited for.
+    """
+    first = {name: mailbox(system, base) for name, base in bases.items()}
+    heard: Dict[str, Tuple[Optional[Dict[str, Any]], bool]] = {name: (words, False) for name, words in first.items()}
+    waiting = {name for name, words in first.items() if words is not None and words["state"] not in ENDED}
+    begin = system.monotonic()
+    while waiting and system.monotonic() - begin < wait:
+        system.sleep(POLL)
+        for name in sorted(waiting):
+            before, latest = first[name], mailbox(system, bases[name])
+            if latest is None or before is None:
+                waiting.discard(name)
+            elif latest["nonce"] != before["nonce"] or latest["beats"] != before["beats"] or latest["state"] in ENDED:
+                heard[name] = (latest, latest["nonce"] == before["nonce"] and latest["beats"] != before["beats"])
+                waiting.discard(name)
+    return heard
+
+
 def advances(system: System, base: int, wait: float = BEAT_WAIT) -> Tuple[Optional[Dict[str, Any]], bool]:
     """The mailbox at base, and whether its beats advance within wait seconds."""
-    first = mailbox(system, base)
-    if first is None:
-        return None, False
-    begin = system.monotonic()
-    while system.monotonic() - begin < wait:
-        system.sleep(POLL)
-        latest = mailbox(system, base)
-        if latest is None:
-            return first, False
-        if latest["nonce"] != first["nonce"] or latest["beats"] != first["beats"]:
-            return latest, latest["nonce"] == first["nonce"]
-    return first, False
+    return listen(system, {"": base}, wait)[""]
 
 
 def ended(words: Dict[str, Any]) -> str:
@@ -99,14 +112,15 @@ class _Here:
 
     def __init__(self, system: System, rows: List[Dict[str, Any]], running: Optional[List[Dict[str, Any]]], online_: Any) -> None:
         self.system, self.rows, self.running, self.online = system, rows, running, online_
+        self.heard: Dict[str, Tuple[Optional[Dict[str, Any]], bool]] = {}
 
-    def instance(self, known: Dict[str, Any]) -> Dict[str, Any]:
+    def instance(self, name: str, known: Dict[str, Any]) -> Dict[str, Any]:
         spec = known["spec"]
         line = next((one for one in self.running or [] if one["entry"] == spec["entry"]), None)
         words = mailbox(self.system, spec["base"])
         ours = words is not None and words["nonce"] == known.get("nonce")
         owned = OBSERVED if line is not None else REMEMBERED
-        state, evidence = self._state(known, line, words if ours else None)
+        state, evidence = self._state(name, known, line, words if ours else None)
         return {
             "state": state,
             "spec": spec,
@@ -118,7 +132,7 @@ class _Here:
             "evidence": {"state": evidence, "cpus": owned, "memory": owned, "uname": OBSERVED if ours else REMEMBERED, "image": REMEMBERED},
         }
 
-    def _state(self, known: Dict[str, Any], line: Optional[Dict[str, Any]], words: Optional[Dict[str, Any]]) -> Tuple[str, str]:
+    def _state(self, name: str, known: Dict[str, Any], line: Optional[Dict[str, Any]], words: Optional[Dict[str, Any]]) -> Tuple[str, str]:
         spec = known["spec"]
         if known["state"] == "loaded":
             listed = any(row["type"] == "multikernel" and row["entry"] == spec["entry"] for row in self.rows)
@@ -131,6 +145,6 @@ class _Here:
             return ("running", OBSERVED) if words is not None else ("silent", REMEMBERED)
         if self.running is not None or any(cpu in self.online for cpu in spec["cpus"]):
             return "ended", OBSERVED
-        if words is not None and advances(self.system, spec["base"])[1]:
+        if words is not None and self.heard[name][1]:
             return "running", OBSERVED
         return "silent", UNVERIFIABLE

@@ -41,49 +41,12 @@ class Rfc:
         self.busy: Dict[str, Dict[str, Any]] = {}
 
     def probe(self, facts: Dict[str, Any]) -> List[Finding]:
-        """Why nothing can be started here: no privilege, no multikernel, loading disabled, lockdown."""
-        kexec, findings = facts["kexec"], []
-        if not facts["privileged"]:
-            findings.append(
-                _refusal(
-                    "host.privilege",
-                    "this run has not the privilege to load kernels (CAP_SYS_BOOT and CAP_SYS_ADMIN)",
-                    "run the task with become: true",
-                )
-            )
-        if facts["dialect"]["name"] == "none":
-            findings.append(
-                _refusal(
-                    "host.multikernel",
-                    "the kernel of this host (%s) has no multikernel support: there is no /proc/multikernel" % facts["kernel"]["release"],
-                    "boot a kernel that has it, or load mkstock with the role multikernel.core.stock_kernel",
-                )
-            )
-        elif facts["dialect"]["name"] != self.name:
-            findings.append(
-                _refusal(
-                    "host.dialect",
-                    "this host speaks the multikernel dialect %s, which this version cannot use" % facts["dialect"]["name"],
-                    "use a kernel that offers /proc/multikernel",
-                )
-            )
-        if kexec["load_disabled"]:
-            findings.append(
-                _refusal(
-                    "host.kexec_disabled",
-                    "loading kernels is disabled on this host (kernel.kexec_load_disabled is 1)",
-                    "reboot the host; the setting cannot be taken back while it runs",
-                )
-            )
-        if facts["lockdown"] in ("integrity", "confidentiality"):
-            findings.append(
-                _refusal(
-                    "host.lockdown",
-                    "the host's kernel is locked down (%s), which forbids kexec_load" % facts["lockdown"],
-                    "boot without lockdown= and, where secure boot switches it on, without secure boot",
-                )
-            )
-        return findings
+        """Whether this host speaks another dialect. What else prevents a load (privilege, settings, lockdown) the rules tell."""
+        name = facts["dialect"]["name"]
+        if name in (self.name, "none"):
+            return []
+        message = "this host speaks the multikernel dialect %s, which is not %s" % (name, self.name)
+        return [Finding("dialect.other", "error", "fail", message, (), "use a kernel that offers /proc/multikernel")]
 
     def observe(self, remembered: Optional[Dict[str, Any]], facts: Dict[str, Any]) -> State:
         """The state of the host, as base.py describes it."""
@@ -345,7 +308,3 @@ class Rfc:
             return {"already": True}
         self.system.write(MKSTOCK + "channels", "remove %s" % name)
         return {}
-
-
-def _refusal(rule: str, message: str, hint: str) -> Finding:
-    return Finding(rule=rule, severity="error", verdict="fail", message=message, path=("host",), hint=hint)

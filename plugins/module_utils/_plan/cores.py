@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 Complaint = Tuple[str, str]
 
@@ -19,6 +19,7 @@ class Chooser:
         self.present: List[int] = sorted(cpus["present"])
         self.boot: int = cpus["boot"] if cpus.get("boot") is not None else 0
         self.host = set(host_cpus or [])
+        self.foreign: Set[int] = set()
         self.owned: Dict[str, List[int]] = {}
 
     def apic_id(self, cpu: int) -> Optional[int]:
@@ -111,6 +112,8 @@ class Chooser:
             return "host.cpus keeps it for the host"
         if self._of(cpu, "offlinable") is False:
             return "the host cannot take it offline"
+        if cpu in self.foreign:
+            return "an instance that was not started from here runs on it"
         for name, cpus in sorted(self.owned.items()):
             if cpu in cpus:
                 return "it belongs to %s" % name

@@ -56,6 +56,7 @@ class _Placement:
         self.findings: List[Finding] = []
         self.names = sorted(name for name, one in self.layout["instances"].items() if one["state"] != "absent")
         self.kept = {name: one["spec"] for name, one in (state.get("instances") or {}).items() if one.get("spec")}
+        self.foreign = (state.get("foreign") or {}).get("instances") or []
         self.kept_areas = (state.get("made") or {}).get("channels") or {}
 
     def run(self) -> Dict[str, Any]:
@@ -81,6 +82,9 @@ class _Placement:
         pool = self._pool()
         everything = [one for _node, one in pool]
         taken: Dict[str, Range] = {}
+        for number, other in enumerate(self.foreign, 1):
+            for start, end in ranges.sized(other["memory"]):
+                taken["an instance that was not started from here (number %d, 0x%x)" % (number, start)] = (start, end)
         for name in self._fixed_first():
             wanted = self.layout["instances"][name]["memory"]
             size = ranges.up(wanted["size"], ranges.PAGE)
@@ -190,7 +194,7 @@ class _Placement:
         chunks = (self.facts.get("memory") or {}).get("low")
         linux = [name for name in self.names if not is_flat(self.layout, self.facts, self.layout["instances"][name]["image"])]
         available = ranges.sized(chunks)
-        taken: List[Range] = []
+        taken: List[Range] = [one for other in self.foreign for one in ranges.sized(other["memory"])]
         for name in self.names:
             self.layout["instances"][name]["placed"]["low"] = None
         for name in sorted(linux, key=lambda one: (one not in self.kept, one)):
@@ -228,6 +232,7 @@ class _Placement:
 
     def _cpus(self) -> None:
         chooser = cores.Chooser(self.facts, self.layout["host"]["cpus"])
+        chooser.foreign = {cpu for other in self.foreign for cpu in other["cpus"]}
         for name in self.names:
             wanted = self.layout["instances"][name]["cpus"]
             if wanted["ids"] is not None:

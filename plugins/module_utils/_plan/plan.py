@@ -167,8 +167,7 @@ class _Planner:
                     verdict="fail",
                     path=("instances",),
                     message="the kernel's list holds a multikernel image that was not loaded from here (entry %s), "
-                    "and a boot takes the first image of the list"
-                    % ", ".join(hex(entry) for entry in foreign),
+                    "and a boot takes the first image of the list" % ", ".join(hex(entry) for entry in foreign),
                     hint="unload it, or set policy.disruption: allow to have it unloaded",
                 )
             )

@@ -1,6 +1,7 @@
 # Copyright (c) 2026 multikernel.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The modules read their arguments, apply on the machine at hand, and return what is documented; bad input is never a traceback."""
+
 from __future__ import annotations
 
 import importlib
@@ -37,6 +38,7 @@ def call(monkeypatch):
     def leave(failed):
         def function(_module, **result):
             raise Left(failed, json.loads(json.dumps(result)))
+
         return function
 
     monkeypatch.setattr(basic.AnsibleModule, "exit_json", leave(False))
@@ -80,7 +82,7 @@ def test_layout_refusal_is_a_failure_with_findings(machine, call):
     machine.load_disabled = True
     failed, result = call("layout", layout=simulated.layout())
     assert failed
-    assert "kernel.kexec_load_disabled is 1" in result["msg"]
+    assert "kernel.kexec_load_disabled=1" in result["msg"]
     assert result["findings"][0]["severity"] == "error"
 
 
@@ -122,7 +124,12 @@ def test_layout_info_reads_only(machine, call):
 
 @pytest.mark.parametrize(
     ("name", "arguments"),
-    [("layout", {"layout": simulated.layout()}), ("instance", {"name": "web", "state": "restarted"}), ("rollback", {}), ("layout_info", {})],
+    [
+        ("layout", {"layout": simulated.layout()}),
+        ("instance", {"name": "web", "state": "restarted"}),
+        ("rollback", {}),
+        ("layout_info", {}),
+    ],
     ids=["layout", "instance", "rollback", "layout_info"],
 )
 def test_everything_that_is_returned_is_documented(machine, call, name, arguments):

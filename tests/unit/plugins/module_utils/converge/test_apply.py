@@ -1,6 +1,7 @@
 # Copyright (c) 2026 multikernel.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An apply makes the host have the layout, a second one changes nothing, and a failed one leaves it as it was."""
+
 from __future__ import annotations
 
 import json
@@ -56,8 +57,10 @@ def test_a_second_apply_changes_nothing(machine):
         simulated.layout(instances={"web": instance(memory={"base": 0x48000000, "size": 64 * MIB})}),
         simulated.layout(instances={"web": instance(health={"channel": "beat", "within": 5.0}, restart="always", trust="public")}),
         simulated.layout(instances={"web": instance(console={"device": "ttyS1"}, cmdline="debug")}),
-        simulated.layout(instances={"web": instance(), "rt": instance(image="tiny")}, images={
-            "debian": image("/boot/vmlinuz"), "tiny": image("/srv/tiny", format="flat", initrd=None)}),
+        simulated.layout(
+            instances={"web": instance(), "rt": instance(image="tiny")},
+            images={"debian": image("/boot/vmlinuz"), "tiny": image("/srv/tiny", format="flat", initrd=None)},
+        ),
         simulated.layout(instances={}, channels={}),
     ],
     ids=["two", "loaded", "defined", "ids", "apic ids", "base", "health", "console", "flat", "empty"],
@@ -71,7 +74,7 @@ def test_each_option_is_idempotent(tmp_path, layout):
 
 
 def test_absent_gives_everything_back_and_nothing_else(machine):
-    machine.online.discard(3)   # somebody else took it offline
+    machine.online.discard(3)  # somebody else took it offline
     blocks = dict(machine.blocks)
     run.apply(simulated.layout(), system=machine)
     result = run.apply(None, state="absent", system=machine)
@@ -160,7 +163,7 @@ def test_an_instance_that_dies_takes_its_last_words_into_the_error(machine):
         run.apply(simulated.layout(), system=machine)
     assert caught.value.message.startswith("web panicked before it reported; undone: ")
     assert caught.value.details["console"] == ["mailbox: 6.1.0-sim", "mailbox: VFS: Unable to mount root fs"]
-    assert machine.now < 1010   # nobody waited for the dead
+    assert machine.now < 1010  # nobody waited for the dead
     assert machine.running() == {}
 
 
@@ -267,7 +270,12 @@ def test_what_nothing_can_confirm_is_said(tmp_path):
     result = run.apply(simulated.layout(), system=Machine(tmp_path / "rfc", mkstock=False))
     assert result["unverifiable"] == ["that web owns CPU 1 and nothing else: this kernel does not tell, the journal remembers"]
     assert result["instances"][0]["evidence"] == {
-        "state": "observed", "cpus": "remembered", "memory": "remembered", "uname": "observed", "image": "remembered"}
+        "state": "observed",
+        "cpus": "remembered",
+        "memory": "remembered",
+        "uname": "observed",
+        "image": "remembered",
+    }
     assert run.apply(simulated.layout(), system=Machine(tmp_path / "mkstock"))["unverifiable"] == []
 
 
@@ -302,3 +310,37 @@ def test_foreign_images_of_the_host_are_left_alone(tmp_path):
     run.apply(two(), system=machine)
     run.apply(None, state="absent", system=machine)
     assert machine.images == [crash]
+
+
+def test_an_instance_that_cannot_be_stopped_is_remembered_as_running(tmp_path):
+    machine = Machine(tmp_path)
+    machine.dies["web"] = (3, "")
+    machine.fails[("mkstock/kill", None)] = "the kernel says no"
+    with pytest.raises(run.ApplyError, match="NOT undone: stop web"):
+        run.apply(simulated.layout(), system=machine)
+    machine.fails.clear()
+    machine.dies.clear()
+    run.apply(simulated.layout(), system=machine)
+    assert machine.running() == {"web": [1]}
+    assert machine.harm == []
+
+
+def test_what_somebody_else_runs_is_left_alone(tmp_path):
+    machine = Machine(tmp_path)
+    machine.online.discard(1)
+    machine.instances[0x40003000] = {"cpus": [1], "memory": [(0x40000000, 64 * MIB)], "name": "foreign", "since": machine.now}
+    run.apply(simulated.layout(), system=machine)
+    assert machine.running() == {"foreign": [1], "web": [2]}
+    run.apply(None, state="absent", system=machine)
+    assert machine.running() == {"foreign": [1]}
+    assert machine.harm == []
+    with pytest.raises(run.ApplyError, match="a names CPU 1, but an instance that was not started from here runs on it"):
+        run.apply(simulated.layout(instances={"a": instance(cpus={"ids": [1], "count": None})}, channels={}), system=machine)
+
+
+def test_all_instances_are_listened_to_at_once(tmp_path):
+    machine = Machine(tmp_path, mkstock=False)
+    run.apply(two(), system=machine)
+    began = machine.now
+    run.apply(two(), system=machine)
+    assert machine.now - began < 0.2

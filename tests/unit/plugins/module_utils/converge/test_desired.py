@@ -1,6 +1,7 @@
 # Copyright (c) 2026 multikernel.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One instance can be started, stopped and restarted by name, and an earlier layout can be had again."""
+
 from __future__ import annotations
 
 import pytest
@@ -91,8 +92,11 @@ def test_rollback_to_a_digest(machine):
 def test_rollback_to_an_unknown_digest_names_what_there_is(machine):
     with pytest.raises(run.ApplyError) as caught:
         desired.rollback(to="beef", system=machine)
-    assert caught.value.message == "this host remembers no single layout with the digest beef (it remembers, the oldest first: %s)" % (
-        canonical.digest(first())[:12])
+    assert (
+        caught.value.message
+        == "this host remembers no single layout with the digest beef (it remembers, the oldest first: %s)"
+        % (canonical.digest(first())[:12])
+    )
 
 
 def test_rollback_after_a_removal_brings_it_back(machine):

@@ -1,6 +1,7 @@
 # Copyright (c) 2026 multikernel.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The journal holds what was written to its end, tolerates what was not, and does not grow for ever."""
+
 from __future__ import annotations
 
 import os

@@ -1,6 +1,7 @@
 # Copyright (c) 2026 multikernel.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Two applies never work at once; the second one waits, and then says who the first one is."""
+
 from __future__ import annotations
 
 import os
@@ -85,7 +86,8 @@ def test_an_apply_that_finds_the_lock_held_by_another_process_changes_nothing(tm
             run.apply(simulated.layout(), options=run.Options(lock_timeout=0.2), system=machine)
         other.stdin.close()
     assert caught.value.message == (
-        "another apply holds the lock after waiting 0.2 s: process 4711 of user bob, since 2026-11-22 12:00:00, for layout 4cb0bdf4ab5d")
+        "another apply holds the lock after waiting 0.2 s: process 4711 of user bob, since 2026-11-22 12:00:00, for layout 4cb0bdf4ab5d"
+    )
     assert machine.online == {0, 1, 2, 3}
     assert run.apply(simulated.layout(), system=machine)["changed"]
 

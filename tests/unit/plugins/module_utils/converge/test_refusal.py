@@ -1,6 +1,7 @@
 # Copyright (c) 2026 multikernel.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A refusal is a sentence that says what is wrong and what would be right, and it changes nothing."""
+
 from __future__ import annotations
 
 import copy
@@ -13,7 +14,13 @@ from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simula
 
 def refused(machine, layout, **arguments):
     """The error of an apply that must be refused, after proof that it touched nothing."""
-    before = (set(machine.online), dict(machine.blocks), copy.deepcopy(machine.images), machine.running(), [list(one) for one in machine.pool])
+    before = (
+        set(machine.online),
+        dict(machine.blocks),
+        copy.deepcopy(machine.images),
+        machine.running(),
+        [list(one) for one in machine.pool],
+    )
     files = [one for one in simulated.state_files(machine.root) if not one.endswith("/lock")]
     with pytest.raises(run.ApplyError) as caught:
         run.apply(layout, system=machine, **arguments)
@@ -28,30 +35,40 @@ def test_kexec_disabled(tmp_path):
     machine = Machine(tmp_path)
     machine.load_disabled = True
     error = refused(machine, simulated.layout())
-    assert "loading kernels is disabled on this host (kernel.kexec_load_disabled is 1)" in error.message
-    assert "reboot the host; the setting cannot be taken back while it runs" in error.message
-    assert error.message.startswith("the layout is refused, nothing was changed: ")
+    assert error.message == (
+        "the layout is refused, nothing was changed: this host has kernel.kexec_load_disabled=1, which forbids loading kernels "
+        "until it is rebooted (remove the setting (look in /etc/sysctl.d) and reboot the host)"
+    )
+
+
+def test_what_runs_may_stay_when_loading_is_disabled_afterwards(tmp_path):
+    machine = Machine(tmp_path)
+    run.apply(simulated.layout(), system=machine)
+    machine.load_disabled = True
+    assert not run.apply(simulated.layout(), system=machine)["changed"]
+    error = refused(machine, simulated.layout(instances={"web": instance(), "db": instance()}))
+    assert "kernel.kexec_load_disabled=1" in error.message
 
 
 def test_no_root(tmp_path):
     machine = Machine(tmp_path)
     machine.privileged = False
     error = refused(machine, simulated.layout())
-    assert "this run has not the privilege to load kernels (CAP_SYS_BOOT and CAP_SYS_ADMIN) (run the task with become: true)" in error.message
+    assert "without root, so that nothing can be loaded (CAP_SYS_BOOT is missing) (run as root: become: true)" in error.message
 
 
 def test_a_kernel_without_multikernel(tmp_path):
     machine = Machine(tmp_path, mkstock=False)
     machine.multikernel = False
     error = refused(machine, simulated.layout())
-    assert "the kernel of this host (6.1.0-sim) has no multikernel support: there is no /proc/multikernel" in error.message
-    assert "load mkstock with the role multikernel.core.stock_kernel" in error.message
+    assert "this host's kernel (6.1.0-sim) has no multikernel support: there is no /proc/multikernel" in error.message
+    assert "load mkstock with the role stock_kernel" in error.message
 
 
 def test_lockdown(tmp_path):
     machine = Machine(tmp_path)
     machine.lockdown = "integrity"
-    assert "the host's kernel is locked down (integrity), which forbids kexec_load" in refused(machine, simulated.layout()).message
+    assert "this host is in lockdown mode integrity, which forbids kexec_load" in refused(machine, simulated.layout()).message
 
 
 def test_memory_that_the_host_uses(tmp_path):
@@ -120,4 +137,4 @@ def test_something_that_is_no_layout(tmp_path):
 def test_the_same_sentences_in_check_mode(tmp_path):
     machine = Machine(tmp_path)
     machine.load_disabled = True
-    assert "kernel.kexec_load_disabled is 1" in refused(machine, simulated.layout(), check=True).message
+    assert "kernel.kexec_load_disabled=1" in refused(machine, simulated.layout(), check=True).message

@@ -1,6 +1,7 @@
 # Copyright (c) 2026 multikernel.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The rules for a client of the RFC's kernel, which checks nothing: each is kept before the kernel is asked."""
+
 from __future__ import annotations
 
 import pytest
@@ -55,7 +56,11 @@ def refused(bench, step, sentence):
 
 def test_one_image_in_the_list_at_boot(plain):
     plain.do(steps.load(plain.web), steps.load(plain.db))
-    refused(plain, steps.boot(plain.db), "the kernel boots the first image of its list, and the list holds 2 images; only that of db may be in it")
+    refused(
+        plain,
+        steps.boot(plain.db),
+        "the kernel boots the first image of its list, and the list holds 2 images; only that of db may be in it",
+    )
     assert plain.machine.running() == {}
 
 
@@ -123,7 +128,9 @@ def test_memory_outside_the_instances_own_is_not_written(bench):
 
 def test_unload_until_empty_and_only_ours(bench):
     others = [{"type": kind, "entry": 0x1000, "spec": None, "fresh": True} for kind in ("default", "crash")]
-    bench.machine.images = [dict(others[0])] + [{"type": "multikernel", "entry": one, "spec": None} for one in range(25)] + [dict(others[1])]
+    bench.machine.images = (
+        [dict(others[0])] + [{"type": "multikernel", "entry": one, "spec": None} for one in range(25)] + [dict(others[1])]
+    )
     bench.do(steps.unload("web"))
     assert bench.machine.images == others
 
@@ -187,10 +194,10 @@ def test_every_step_twice_does_no_harm(tmp_path):
     bench.start(bench.web)
     for step in steps.attachments(bench.web):
         assert bench.do(step) == {"already": True}
-    for step in [steps.stop(bench.web)] + [one for step in reversed(steps.attachments(bench.web)) for one in step.undo]:
+    for step in [steps.stop(bench.web)] + [back for one in reversed(steps.attachments(bench.web)) for back in one.undo]:
         bench.do(step)
         assert bench.do(step) == {"already": True}
-    for step in [one for step in reversed(twice) for one in step.undo]:
+    for step in [back for one in reversed(twice) for back in one.undo]:
         bench.do(step)
         assert bench.do(step) == {"already": True}
     assert bench.machine.online == {0, 1, 2, 3}
@@ -213,9 +220,12 @@ def test_a_cpu_does_not_come_online_under_an_instance(bench):
 def test_a_memory_block_that_stays_says_what_to_do(tmp_path):
     bench = Bench(tmp_path, reserved=False)
     bench.machine.fails[("memory9/state", "offline")] = "Device or resource busy"
-    refused(bench, steps.memory_offline(9, simulated.BLOCK),
-            "memory block 9 does not go offline: Device or resource busy; the host has pages there that it cannot move: "
-            "reserve the memory with memmap= instead")
+    refused(
+        bench,
+        steps.memory_offline(9, simulated.BLOCK),
+        "memory block 9 does not go offline: Device or resource busy; the host has pages there that it cannot move: "
+        "reserve the memory with memmap= instead",
+    )
 
 
 def test_a_cpu_that_only_seems_to_go_is_noticed(bench):
@@ -226,8 +236,11 @@ def test_a_cpu_that_only_seems_to_go_is_noticed(bench):
 
 def test_an_unknown_console_is_named(tmp_path):
     bench = Bench(tmp_path)
-    refused(bench, steps.load(dict(bench.web, console={"device": "ttyS9"})),
-            r"the console of web is ttyS9, and this host has no such UART \(known: ttyS0, ttyS1, ttyS2, ttyS3\)")
+    refused(
+        bench,
+        steps.load(dict(bench.web, console={"device": "ttyS9"})),
+        r"the console of web is ttyS9, and this host has no such UART \(known: ttyS0, ttyS1, ttyS2, ttyS3\)",
+    )
 
 
 def test_the_loader_is_told_everything(tmp_path):
@@ -245,8 +258,12 @@ def test_the_loader_is_told_everything(tmp_path):
 
 def test_the_state_of_each_instance_is_what_is_seen(bench):
     bench.start(bench.web)
-    known = {"boot_id": "boot-1", "digest": None, "made": {"cpus": [], "blocks": [], "pool": [], "channels": {}}, "instances": {
-        "web": {"state": "running", "spec": bench.web, "health": None, "nonce": bench.dialect.nonces["web"], "uname": None}}}
+    known = {
+        "boot_id": "boot-1",
+        "digest": None,
+        "made": {"cpus": [], "blocks": [], "pool": [], "channels": {}},
+        "instances": {"web": {"state": "running", "spec": bench.web, "health": None, "nonce": bench.dialect.nonces["web"], "uname": None}},
+    }
 
     def state():
         return bench.dialect.observe(known, bench.machine.facts())["instances"]["web"]["state"]
@@ -266,10 +283,13 @@ def test_the_state_of_each_instance_is_what_is_seen(bench):
 
 def test_an_instance_that_cannot_be_seen_to_live_is_silent_and_unverifiable(plain):
     plain.start(plain.web)
-    known = {"boot_id": "boot-1", "instances": {
-        "web": {"state": "running", "spec": plain.web, "health": None, "nonce": plain.dialect.nonces["web"], "uname": None}}}
-    plain.machine.physical = lambda address, size, read=plain.machine.physical, now=plain.machine.now: read(address, size)[:8] + bytes(24) + read(
-        address, size)[32:]
+    known = {
+        "boot_id": "boot-1",
+        "instances": {"web": {"state": "running", "spec": plain.web, "health": None, "nonce": plain.dialect.nonces["web"], "uname": None}},
+    }
+    plain.machine.physical = lambda address, size, read=plain.machine.physical, now=plain.machine.now: (
+        read(address, size)[:8] + bytes(24) + read(address, size)[32:]
+    )
     one = plain.dialect.observe(known, plain.machine.facts())["instances"]["web"]
     assert (one["state"], one["evidence"]["state"]) == ("silent", "unverifiable")
 
@@ -297,8 +317,11 @@ def test_advances_gives_up_after_its_time(tmp_path):
 def test_a_host_without_multikernel_is_probed_by_the_rfc(tmp_path):
     machine = Machine(tmp_path, mkstock=False)
     machine.multikernel = False
-    findings = choice.choose(machine.facts(), machine, 60.0, {}).probe(machine.facts())
-    assert [one.rule for one in findings] == ["host.multikernel"]
+    facts = machine.facts()
+    assert isinstance(choice.choose(facts, machine, 60.0, {}), Rfc)
+    facts["dialect"]["name"] = "kernfs"
+    (finding,) = choice.choose(facts, machine, 60.0, {}).probe(facts)
+    assert finding.message == "this host speaks the multikernel dialect kernfs, which is not rfc"
 
 
 def test_a_step_that_nobody_knows_is_a_defect():

@@ -1,6 +1,7 @@
 # Copyright (c) 2026 multikernel.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The kernel's table and mkstock's files are read as they are, odd lines included."""
+
 from __future__ import annotations
 
 from ansible_collections.multikernel.core.plugins.module_utils._dialect import table
@@ -28,18 +29,28 @@ def test_no_images_and_no_file_are_no_rows():
 
 def test_instances_with_words_in_quotes():
     text = 'entry=0x40003000 cpus=2,3 apic=4,6 memory=0x40000000+0x4000000,0x20000+0x10000 state=ended text="panic: no init = found"\n'
-    assert table.instances(text) == [{
-        "entry": 0x40003000, "cpus": [2, 3], "apic_ids": [4, 6], "memory": [[0x40000000, 0x4000000], [0x20000, 0x10000]],
-        "state": "ended", "text": "panic: no init = found"}]
+    assert table.instances(text) == [
+        {
+            "entry": 0x40003000,
+            "cpus": [2, 3],
+            "apic_ids": [4, 6],
+            "memory": [[0x40000000, 0x4000000], [0x20000, 0x10000]],
+            "state": "ended",
+            "text": "panic: no init = found",
+        }
+    ]
     assert table.instances("") == []
     assert table.instances(None) is None
 
 
 def test_channels_by_name():
-    text = ("beat 0x5fff6000 end=0 slots=64 size=256 sent=3 received=12 rejected=1 beats=11 last_beat_ms=40 peer=up peer_rejected=0 rtt_ns=0\n"
-            "odd line\n")
-    assert table.channels(text) == {"beat": {"address": 0x5FFF6000, "end": 0, "attached": True, "peer": "up", "beats": 11, "sent": 3,
-                                             "received": 12, "rejected": 1}}
+    text = (
+        "beat 0x5fff6000 end=0 slots=64 size=256 sent=3 received=12 rejected=1 beats=11 last_beat_ms=40 peer=up peer_rejected=0 rtt_ns=0\n"
+        "odd line\n"
+    )
+    assert table.channels(text) == {
+        "beat": {"address": 0x5FFF6000, "end": 0, "attached": True, "peer": "up", "beats": 11, "sent": 3, "received": 12, "rejected": 1}
+    }
     assert table.channels(None) is None
 
 

@@ -1,6 +1,7 @@
 # Copyright (c) 2026 multikernel.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Placement takes what is given, keeps what is there, chooses the rest in the same way every time, and says what does not fit."""
+
 from __future__ import annotations
 
 import copy
@@ -26,8 +27,9 @@ def facts(threads=1, cpus=4, caches=None, **changes):
     each = {}
     for cpu in range(cpus):
         siblings = [one for one in range(cpus) if one % cores == cpu % cores]
-        each[str(cpu)] = dict(bundle["cpus"]["each"]["1"], apic_id=cpu * 2, core=cpu % cores, siblings=siblings, llc=list(range(cpus)),
-                              offlinable=cpu != 0)
+        each[str(cpu)] = dict(
+            bundle["cpus"]["each"]["1"], apic_id=cpu * 2, core=cpu % cores, siblings=siblings, llc=list(range(cpus)), offlinable=cpu != 0
+        )
         if caches:
             each[str(cpu)]["llc"] = next(group for group in caches if cpu in group)
     bundle["cpus"].update(present=list(range(cpus)), online=list(range(cpus)), each=each)
@@ -38,8 +40,11 @@ def facts(threads=1, cpus=4, caches=None, **changes):
 
 def layout(**instances):
     return simulated.layout(
-        instances=instances, channels={}, images={"debian": image("/boot/vmlinuz"), "tiny": image("/srv/tiny", initrd=None)}, host={
-            "cpus": [0], "memory_min": None})
+        instances=instances,
+        channels={},
+        images={"debian": image("/boot/vmlinuz"), "tiny": image("/srv/tiny", initrd=None)},
+        host={"cpus": [0], "memory_min": None},
+    )
 
 
 def cpus(layout_, bundle, state=None):
@@ -62,7 +67,7 @@ def test_the_boot_cpu_and_the_hosts_cpus_are_never_given():
 
 
 def test_whole_cores_come_first():
-    bundle = facts(threads=2, cpus=8)   # cores 0+4, 1+5, 2+6, 3+7; CPU 4 shares the host's core
+    bundle = facts(threads=2, cpus=8)  # cores 0+4, 1+5, 2+6, 3+7; CPU 4 shares the host's core
     assert cpus(layout(a=instance(cpus={"count": 2})), bundle) == {"a": [1, 5]}
     assert cpus(layout(a=instance(cpus={"count": 1})), bundle) == {"a": [4]}
     assert cpus(layout(a=instance(cpus={"count": 3})), bundle) == {"a": [1, 4, 5]}
@@ -137,8 +142,10 @@ def test_too_few_cpus_says_what_is_free_and_who_has_the_rest():
     ((path, message, hint),) = refusal(chosen, facts())
     assert path == ("instances", "web", "cpus")
     assert message == "web asks for 2 CPUs, only 1 is free (CPU 3)"
-    assert hint == ("ask for 1, or free a CPU (CPU 0: it is the boot CPU, which stays with the host; CPU 1: host.cpus keeps it for the host; "
-                    "CPU 2: it belongs to db)")
+    assert hint == (
+        "ask for 1, or free a CPU (CPU 0: it is the boot CPU, which stays with the host; CPU 1: host.cpus keeps it for the host; "
+        "CPU 2: it belongs to db)"
+    )
 
 
 def test_an_offline_cpu_without_a_known_apic_id_is_refused():
@@ -150,7 +157,9 @@ def test_an_offline_cpu_without_a_known_apic_id_is_refused():
 
 
 def test_memory_is_first_fit_by_name_and_two_megabytes_aligned():
-    odd = layout(a=instance(memory={"size": 5 * MIB}), b=instance(memory={"size": 3 * MIB}), c=instance(memory={"base": 0x40000000, "size": MIB}))
+    odd = layout(
+        a=instance(memory={"size": 5 * MIB}), b=instance(memory={"size": 3 * MIB}), c=instance(memory={"base": 0x40000000, "size": MIB})
+    )
     odd["instances"]["c"]["cpus"]["count"] = 1
     placed = place(odd, facts())["instances"]
     assert [placed[name]["placed"]["base"] for name in "abc"] == [0x40200000, 0x40800000, 0x40000000]
@@ -161,8 +170,10 @@ def test_memory_is_first_fit_by_name_and_two_megabytes_aligned():
     ("memory", "message"),
     [
         ({"base": 0x40100000, "size": MIB}, "a has its base at 0x40100000, which is not a multiple of 2 MiB"),
-        ({"base": 0x3FE00000, "size": 4 * MIB},
-         "the memory of a (0x3fe00000-0x401fffff) is not wholly inside the pool (0x40000000-0x5fffffff)"),
+        (
+            {"base": 0x3FE00000, "size": 4 * MIB},
+            "the memory of a (0x3fe00000-0x401fffff) is not wholly inside the pool (0x40000000-0x5fffffff)",
+        ),
         ({"size": 1 << 30}, "a asks for 1 GiB of memory, the largest free piece of the pool is 512 MiB"),
         ({"size": MIB, "node": 3}, "a asks for 1 MiB of memory, the largest free piece of the pool of node 3 is 0 bytes"),
     ],
@@ -184,8 +195,7 @@ def test_a_pool_without_base_is_what_the_module_offers():
     assert placed["pool"]["memory"][0]["base"] == 0x40000000
     bundle = facts()
     bundle["dialect"]["pool"] = None
-    assert refusal(chosen, bundle)[0][1] == (
-        "pool memory number 1 (128 MiB) has no base, and this kernel offers no pool to choose it from")
+    assert refusal(chosen, bundle)[0][1] == ("pool memory number 1 (128 MiB) has no base, and this kernel offers no pool to choose it from")
 
 
 def test_only_linux_gets_memory_below_one_megabyte():
@@ -206,13 +216,19 @@ def test_too_little_low_memory_says_how_to_reserve_it():
 
 def test_a_channel_lies_at_the_end_of_the_pool_outside_all_private_memory():
     chosen = simulated.layout()
-    chosen["channels"]["feed"] = {"between": ["web", "host"], "kind": "shared_memory", "slots": None, "message_size": None,
-                                  "size": 2 * MIB, "writer": "web"}
+    chosen["channels"]["feed"] = {
+        "between": ["web", "host"],
+        "kind": "shared_memory",
+        "slots": None,
+        "message_size": None,
+        "size": 2 * MIB,
+        "writer": "web",
+    }
     placed = place(chosen, facts())
     beat, feed = placed["channels"]["beat"]["placed"], placed["channels"]["feed"]["placed"]
     assert beat["address"] + beat["size"] == 0x60000000
     assert feed["address"] + feed["size"] == beat["address"]
-    assert beat["ends"] == [0, 2]   # the host's boot CPU and CPU 1, by APIC id
+    assert beat["ends"] == [0, 2]  # the host's boot CPU and CPU 1, by APIC id
     assert feed["ends"] == [2, 0]
 
 
@@ -268,8 +284,10 @@ def test_the_layout_that_is_given_is_not_changed():
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 40), st.booleans()), min_size=1, max_size=6), st.integers(0, 1 << 30))
 def test_no_byte_and_no_cpu_is_given_twice(wishes, seed):
     bundle = facts(threads=2, cpus=16)
-    instances = {"i%d" % number: instance(cpus={"count": count}, memory={"size": mebibytes * MIB}, image="tiny" if flat else "debian")
-                 for number, (count, mebibytes, flat) in enumerate(wishes)}
+    instances = {
+        "i%d" % number: instance(cpus={"count": count}, memory={"size": mebibytes * MIB}, image="tiny" if flat else "debian")
+        for number, (count, mebibytes, flat) in enumerate(wishes)
+    }
     names = list(instances)
     random.Random(seed).shuffle(names)
     try:

@@ -1,6 +1,7 @@
 # Copyright (c) 2026 multikernel.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Golden plans: a layout, the state of a host and its facts give these words, in this order."""
+
 from __future__ import annotations
 
 import copy
@@ -36,9 +37,14 @@ class Host:
         self.machine = Machine("/nowhere", reserved=reserved, mkstock=mkstock)
         self.machine.digests["/boot/new"] = "1" * 64
         self.state = {
-            "digest": None, "images": [], "cpus": {"online": [0, 1, 2, 3], "present": [0, 1, 2, 3]},
-            "pool": self.machine.pool if mkstock else None, "channels": {} if mkstock else None, "instances": {},
-            "made": {"cpus": [], "blocks": [], "pool": [], "channels": {}}}
+            "digest": None,
+            "images": [],
+            "cpus": {"online": [0, 1, 2, 3], "present": [0, 1, 2, 3]},
+            "pool": self.machine.pool if mkstock else None,
+            "channels": {} if mkstock else None,
+            "instances": {},
+            "made": {"cpus": [], "blocks": [], "pool": [], "channels": {}},
+        }
 
     def facts(self):
         facts = self.machine.facts(IMAGES)
@@ -88,50 +94,80 @@ GOLDEN = {
     "an empty host": (Host(), simulated.layout(), ["cpu_offline 1"] + START_WEB + ["save"]),
     "the same again": (Host().have(simulated.layout()), simulated.layout(), []),
     "two instances, by name": (
-        Host(), two(), ["cpu_offline 1", "cpu_offline 2", "cpu_offline 3", "load db", "boot db", "wait_health db", "unload db"] + START_WEB + ["save"]),
+        Host(),
+        two(),
+        ["cpu_offline 1", "cpu_offline 2", "cpu_offline 3", "load db", "boot db", "wait_health db", "unload db"] + START_WEB + ["save"],
+    ),
     "memory of the host is taken in blocks": (
-        Host(reserved=False), simulated.layout(),
+        Host(reserved=False),
+        simulated.layout(),
         ["memory_offline 8", "memory_offline 9", "memory_offline 10", "memory_offline 11", "pool_add 0x40000000+512M", "cpu_offline 1"]
-        + START_WEB + ["save"]),
+        + START_WEB
+        + ["save"],
+    ),
     "the RFC's own kernel has no pool and no channel": (
-        Host(mkstock=False), simulated.layout(), ["cpu_offline 1", "load web", "boot web", "wait_health web", "unload web", "save"]),
+        Host(mkstock=False),
+        simulated.layout(),
+        ["cpu_offline 1", "load web", "boot web", "wait_health web", "unload web", "save"],
+    ),
     "an instance more": (
-        Host().have(simulated.layout()), simulated.layout(instances={"web": instance(), "zed": instance()}),
-        ["cpu_offline 2", "load zed", "boot zed", "wait_health zed", "unload zed", "save"]),
+        Host().have(simulated.layout()),
+        simulated.layout(instances={"web": instance(), "zed": instance()}),
+        ["cpu_offline 2", "load zed", "boot zed", "wait_health zed", "unload zed", "save"],
+    ),
     "an instance less": (
-        Host().have(two()), simulated.layout(instances={"web": instance(), "db": instance(state="absent")}),
-        ["stop db", "cpu_online 1", "cpu_online 2", "save"]),
+        Host().have(two()),
+        simulated.layout(instances={"web": instance(), "db": instance(state="absent")}),
+        ["stop db", "cpu_online 1", "cpu_online 2", "save"],
+    ),
     "an instance is only to be defined": (
-        Host().have(simulated.layout()), simulated.layout(instances={"web": instance(state="defined")}), STOP_WEB + ["cpu_online 1", "save"]),
+        Host().have(simulated.layout()),
+        simulated.layout(instances={"web": instance(state="defined")}),
+        STOP_WEB + ["cpu_online 1", "save"],
+    ),
     "an instance is only to be loaded": (
-        Host().have(simulated.layout()), simulated.layout(instances={"web": instance(state="loaded")}),
-        STOP_WEB + ["load web", "channel_attach beat", "save"]),
+        Host().have(simulated.layout()),
+        simulated.layout(instances={"web": instance(state="loaded")}),
+        STOP_WEB + ["load web", "channel_attach beat", "save"],
+    ),
     "a loaded instance is to run": (
-        Host().have(simulated.layout(instances={"web": instance(state="loaded")})), simulated.layout(),
-        ["unload", "channel_detach beat"] + START_WEB + ["save"]),
+        Host().have(simulated.layout(instances={"web": instance(state="loaded")})),
+        simulated.layout(),
+        ["unload", "channel_detach beat"] + START_WEB + ["save"],
+    ),
     "another image": (
-        Host().have(simulated.layout()), simulated.layout(images={"debian": image("/boot/new")}, policy=ALLOW),
-        STOP_WEB + START_WEB + ["save"]),
+        Host().have(simulated.layout()),
+        simulated.layout(images={"debian": image("/boot/new")}, policy=ALLOW),
+        STOP_WEB + START_WEB + ["save"],
+    ),
     "more CPUs": (
-        Host().have(simulated.layout()), simulated.layout(instances={"web": instance(cpus={"count": 2})}, policy=ALLOW),
-        STOP_WEB + ["cpu_offline 2"] + START_WEB + ["save"]),
+        Host().have(simulated.layout()),
+        simulated.layout(instances={"web": instance(cpus={"count": 2})}, policy=ALLOW),
+        STOP_WEB + ["cpu_offline 2"] + START_WEB + ["save"],
+    ),
     "other CPUs: released before others are taken": (
-        Host().have(simulated.layout()), simulated.layout(instances={"web": instance(cpus={"ids": [3], "count": None})}, policy=ALLOW),
-        STOP_WEB + ["cpu_online 1", "cpu_offline 3"] + START_WEB + ["save"]),
+        Host().have(simulated.layout()),
+        simulated.layout(instances={"web": instance(cpus={"ids": [3], "count": None})}, policy=ALLOW),
+        STOP_WEB + ["cpu_online 1", "cpu_offline 3"] + START_WEB + ["save"],
+    ),
     "an instance that ended": (Host().have(simulated.layout(), web="ended"), simulated.layout(), STOP_WEB + START_WEB + ["save"]),
     "an instance that is silent stays": (Host().have(simulated.layout(), web="silent"), simulated.layout(), []),
     "unless it is to be restarted": (
         Host().have(simulated.layout(instances={"web": instance(restart="always")}), web="silent"),
-        simulated.layout(instances={"web": instance(restart="always")}), STOP_WEB + START_WEB + ["save"]),
+        simulated.layout(instances={"web": instance(restart="always")}),
+        STOP_WEB + START_WEB + ["save"],
+    ),
     "loaded instances leave the list for a boot, and come back": (
         Host().have(simulated.layout(instances={"web": instance(state="loaded")})),
         simulated.layout(instances={"web": instance(state="loaded"), "zed": instance()}),
-        ["unload", "cpu_offline 2", "load zed", "boot zed", "wait_health zed", "unload zed", "load web", "channel_attach beat", "save"]),
+        ["unload", "cpu_offline 2", "load zed", "boot zed", "wait_health zed", "unload zed", "load web", "channel_attach beat", "save"],
+    ),
     "another policy": (Host().have(simulated.layout()), simulated.layout(policy=ALLOW), ["save"]),
     "a smaller pool": (
         Host(reserved=False).have(simulated.layout(channels={})),
         simulated.layout(channels={}, pool={"memory": [{"base": 0x40000000, "size": 2 * BLOCK, "node": None}]}),
-        ["pool_remove 0x50000000+256M", "memory_online 10", "memory_online 11", "save"]),
+        ["pool_remove 0x50000000+256M", "memory_online 10", "memory_online 11", "save"],
+    ),
 }
 
 
@@ -146,8 +182,19 @@ def test_golden(case):
 def test_absent_takes_back_what_was_made():
     host = Host(reserved=False).have(two())
     assert words(plan.plan_absent(host.state, host.facts())) == [
-        "stop db", "channel_detach beat", "stop web", "cpu_online 1", "cpu_online 2", "cpu_online 3", "pool_remove 0x40000000+512M",
-        "memory_online 8", "memory_online 9", "memory_online 10", "memory_online 11", "save"]
+        "stop db",
+        "channel_detach beat",
+        "stop web",
+        "cpu_online 1",
+        "cpu_online 2",
+        "cpu_online 3",
+        "pool_remove 0x40000000+512M",
+        "memory_online 8",
+        "memory_online 9",
+        "memory_online 10",
+        "memory_online 11",
+        "save",
+    ]
 
 
 def test_absent_leaves_what_was_there_before():
@@ -161,11 +208,18 @@ def test_absent_leaves_what_was_there_before():
 def test_who_writes_a_channel_starts_before_who_reads_it():
     chosen = simulated.layout(instances={"aaa": instance(), "mid": instance(), "zed": instance()})
     chosen["channels"] = {
-        "one": dict(chosen["channels"]["beat"], between=["zed", "mid"]), "two": dict(chosen["channels"]["beat"], between=["mid", "aaa"])}
+        "one": dict(chosen["channels"]["beat"], between=["zed", "mid"]),
+        "two": dict(chosen["channels"]["beat"], between=["mid", "aaa"]),
+    }
     boots = [step.instance for step in Host().plan(chosen) if step.do == "boot"]
     assert boots == ["zed", "mid", "aaa"]
-    writes = {(one.instance, channel["name"]) for one in Host().plan(chosen) if one.do == "load"
-              for channel in one.args["spec"]["channels"] if channel["writes"]}
+    writes = {
+        (one.instance, channel["name"])
+        for one in Host().plan(chosen)
+        if one.do == "load"
+        for channel in one.args["spec"]["channels"]
+        if channel["writes"]
+    }
     assert writes == {("zed", "one"), ("mid", "two")}
 
 
@@ -181,11 +235,18 @@ def test_channels_in_a_circle_still_have_an_order():
     [
         (simulated.layout(instances={"web": instance(cmdline="x")}), "its command line changes from 'quiet' to 'quiet x'"),
         (simulated.layout(instances={"web": instance(cpus={"count": 2})}), "its CPUs change from 1 to 1,2"),
-        (simulated.layout(instances={"web": instance(memory={"size": 32 * MIB})}),
-         "its memory changes from 0x40000000 (64 MiB) to 0x40000000 (32 MiB)"),
-        (simulated.layout(images={"debian": image("/boot/new")}),
-         "its kernel changes from /boot/vmlinuz (000000000000) to /boot/new (111111111111)"),
-        (simulated.layout(images={"debian": image("/boot/vmlinuz", initrd=None)}), "its initrd changes from /srv/initrd (000000000000) to none"),
+        (
+            simulated.layout(instances={"web": instance(memory={"size": 32 * MIB})}),
+            "its memory changes from 0x40000000 (64 MiB) to 0x40000000 (32 MiB)",
+        ),
+        (
+            simulated.layout(images={"debian": image("/boot/new")}),
+            "its kernel changes from /boot/vmlinuz (000000000000) to /boot/new (111111111111)",
+        ),
+        (
+            simulated.layout(images={"debian": image("/boot/vmlinuz", initrd=None)}),
+            "its initrd changes from /srv/initrd (000000000000) to none",
+        ),
         (simulated.layout(instances={"web": instance(console={"device": "ttyS1"})}), "its console changes"),
         (simulated.layout(channels={}), "its channel beat goes"),
     ],
@@ -210,13 +271,24 @@ def test_memory_that_is_no_whole_block_is_refused_with_both_ways_out():
         Host(reserved=False).plan(simulated.layout(pool=pool))
     (finding,) = caught.value.findings
     assert finding.message == "the pool 0x40000000-0x481fffff is System RAM that the host uses (0x48000000-0x481fffff)"
-    assert finding.hint == ("reserve it on the host's command line: memmap=130M$0x40000000, or let it begin and end at a multiple of 0x8000000 "
-                            "so that whole memory blocks can be taken offline")
+    assert finding.hint == (
+        "reserve it on the host's command line: memmap=130M$0x40000000, or let it begin and end at a multiple of 0x8000000 "
+        "so that whole memory blocks can be taken offline"
+    )
 
 
-INVERSES = {"cpu_offline": "cpu_online", "cpu_online": "cpu_offline", "memory_offline": "memory_online", "memory_online": "memory_offline",
-            "pool_add": "pool_remove", "pool_remove": "pool_add", "channel_attach": "channel_detach", "channel_detach": "channel_attach",
-            "load": "unload", "boot": "stop"}
+INVERSES = {
+    "cpu_offline": "cpu_online",
+    "cpu_online": "cpu_offline",
+    "memory_offline": "memory_online",
+    "memory_online": "memory_offline",
+    "pool_add": "pool_remove",
+    "pool_remove": "pool_add",
+    "channel_attach": "channel_detach",
+    "channel_detach": "channel_attach",
+    "load": "unload",
+    "boot": "stop",
+}
 
 
 def every_step():

@@ -1,6 +1,7 @@
 # Copyright (c) 2026 multikernel.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Arithmetic of address ranges agrees with sets of single bytes."""
+
 from __future__ import annotations
 
 from ansible_collections.multikernel.core.plugins.module_utils._plan import ranges
