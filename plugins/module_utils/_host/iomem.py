@@ -109,8 +109,9 @@ def host_use(ranges: Iterable[Range], facts: Dict[str, Any], within_pool: bool =
     if segments is None:
         return None
     starts = [segment.start for segment in segments]
-    pool = merge(facts["dialect"]["pool"]) if within_pool and facts["dialect"]["pool"] is not None else None
-    low = facts["memory"]["low"]
+    declared = _known(facts, "dialect", "pool") if within_pool else None
+    pool = merge(declared) if declared is not None else None
+    low = _known(facts, "memory", "low")
     conflicts: List[Conflict] = []
     for base, size in ranges:
         if size <= 0:
@@ -134,10 +135,10 @@ def free_of_host(ranges: Iterable[Range], facts: Dict[str, Any]) -> Optional[str
 
 def _segments(facts: Dict[str, Any]) -> Optional[List[_Segment]]:
     """Cut the map at every border of an entry, a memory block or a reservation, and judge each piece once."""
-    iomem = facts["memory"]["iomem"]
+    iomem = _known(facts, "memory", "iomem")
     if iomem is None:
         return None
-    reserved = merge(memmap_reserved(facts["kernel"]["cmdline"]))
+    reserved = merge(memmap_reserved(_known(facts, "kernel", "cmdline")))
     offline = merge(_offline(facts["memory"]))
     entries = list(iomem) + [{"start": start, "end": end, "name": name, "depth": 99} for start, end, name in APIC_PAGES]
     cuts = {entry["start"] for entry in entries} | {entry["end"] + 1 for entry in entries}
@@ -164,7 +165,7 @@ def _used_by(active: Sequence[Dict[str, Any]], start: int, size: int, reserved: 
         if name.lower() == "reserved":
             if not inside(start, size, reserved):
                 return "firmware", "reserved by the firmware"
-        elif name == "System RAM":
+        elif name.startswith("System RAM"):  # also "System RAM (kmem)" and the like
             if not inside(start, size, offline):
                 return "ram", "System RAM of the host"
         else:
@@ -220,10 +221,14 @@ def _low_conflicts(base: int, size: int, low: Optional[Sequence[Sequence[int]]])
 
 
 def _offline(memory: Dict[str, Any]) -> List[Range]:
-    size = memory["block_size"]
+    size = memory.get("block_size")
     if not size:
         return []
-    return [(block["number"] * size, size) for block in memory["blocks"] or [] if block["state"] == "offline"]
+    return [(block["number"] * size, size) for block in memory.get("blocks") or [] if block["state"] == "offline"]
+
+
+def _known(facts: Dict[str, Any], part: str, key: str) -> Any:
+    return (facts.get(part) or {}).get(key)
 
 
 def merge(ranges: Iterable[Sequence[int]]) -> List[Range]:

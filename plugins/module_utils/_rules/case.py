@@ -109,7 +109,7 @@ class Case:
     def each_cpu(self) -> Dict[int, Dict[str, Any]]:
         """The machine's CPUs by logical number."""
         each = self.fact("cpus.each")
-        return {int(number): one for number, one in each.items()} if isinstance(each, dict) else {}
+        return {int(number): one or {} for number, one in each.items()} if isinstance(each, dict) else {}
 
     @cached_property
     def logical_of_apic(self) -> Dict[int, int]:

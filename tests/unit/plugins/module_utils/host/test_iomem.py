@@ -172,6 +172,14 @@ def test_several_ranges_are_told_apart(collect):
     assert [(one.base, one.kind) for one in found if one.kind != "pool"] == [(0x60000000, "ram"), (0x1000, "low")]
 
 
+def test_memory_that_a_driver_added_is_system_ram_too(collect):
+    facts = collect("offlined")
+    for entry in facts["memory"]["iomem"]:
+        entry["name"] = entry["name"].replace("System RAM", "System RAM (virtio_mem)")
+    assert kinds([(0x40000000, 512 * MIB)], facts) == []
+    assert kinds([(0x60000000, 4096)], facts, within_pool=False) == ["ram"]
+
+
 def test_an_empty_range_uses_nothing(collect):
     assert iomem.host_use([(0x12000000, 0)], collect("lab-mkstock")) == []
 
