@@ -116,9 +116,10 @@ def dotted(path: t.Iterable[str | int]) -> str:
 def structural(raw: t.Any, model: type[BaseModel]) -> list[LayoutError]:
     """What stops the model from being asked at all: no mapping, or keys that are not text."""
     if not isinstance(raw, dict):
-        known = ", ".join(model.model_fields)
-        found = "it is empty" if raw is None else f"found {show(raw)}"
-        return [LayoutError((), f"a layout is a mapping; {found}", f"its keys are {known}")]
+        hint = f"its keys are {', '.join(model.model_fields)}"
+        if isinstance(raw, str):
+            hint = "give a file with file:, or turn text into a mapping with the filter from_yaml"
+        return [LayoutError((), f"a layout is a mapping; {'it is empty' if raw is None else f'found {show(raw)}'}", hint)]
     return list(_odd_keys(raw, ()))
 
 

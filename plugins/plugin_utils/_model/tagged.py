@@ -9,7 +9,6 @@ null cannot be tagged; then the place of the nearest part around them is given.
 
 from __future__ import annotations
 
-import linecache
 import typing as t
 
 from .errors import Path, Position
@@ -65,8 +64,3 @@ def origin(item: t.Any) -> tuple[str, int, int] | None:
         if kind.__name__ == "Origin" and tag.path and tag.line_num:
             return str(tag.path), int(tag.line_num), int(tag.col_num or 1)
     return None
-
-
-def snippet(position: Position) -> str | None:
-    """The line of text at a place, when its file can still be read."""
-    return linecache.getline(position.file, position.line).rstrip("\n") or None

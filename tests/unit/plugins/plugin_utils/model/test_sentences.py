@@ -114,6 +114,17 @@ CASES: list[tuple[str, t.Any, str]] = [
         ["host"],
         "channels.beat.between: a channel has two ends, found 1 (write two names, for example [host, web])",
     ),
+    (
+        "channels.beat.between",
+        "host",
+        "channels.beat.between: 'host' does not say who talks to whom (write two names, for example [host, web])",
+    ),
+    (
+        "channels.beat.between",
+        ["host", 3],
+        "channels.beat.between: the ends of a channel are names (write two names, for example [host, web])",
+    ),
+    ("instances.web.health.within", 0, "instances.web.health.within: 0 is no duration; it must be more than 0, such as 30s"),
     ("channels.beat.between", ["web", "web"], "channels.beat.between: both ends are 'web' (a channel joins two different kernels)"),
     (
         "channels.feed.between",
@@ -157,11 +168,16 @@ def test_a_wrong_name_and_a_wrong_value_below_it_are_both_told(good: Layout) -> 
     assert [error.path for error in errors_of(good)] == [("images", "../x"), ("images", "../x", "kernel")]
 
 
-@pytest.mark.parametrize("raw", [None, [], "text", 3])
+@pytest.mark.parametrize("raw", [None, [], 3])
 def test_what_is_no_mapping_at_all_is_told_so(raw: t.Any) -> None:
     (error,) = errors_of(raw)
     assert error.message.startswith("a layout is a mapping")
     assert error.hint == "its keys are version, name, host, pool, images, instances, channels, policy, waivers"
+
+
+def test_text_instead_of_a_mapping_is_told_what_helps() -> None:
+    (error,) = errors_of("version: 1\nname: box")
+    assert error.sentence().endswith("(give a file with file:, or turn text into a mapping with the filter from_yaml)")
 
 
 @pytest.mark.parametrize(("key", "shown"), [(1, "1"), (True, "true"), (None, "nothing")])
