@@ -105,7 +105,7 @@ def sanity() -> Counts:
     if ignored:
         print(f"      tests/sanity must hold no ignore file, but has {', '.join(ignored)}")
     runner: list[str | Path] = [sys.executable, TOP / "scripts/ansible-test", "sanity"]
-    _, listing = command("sanity-list", [*runner, "--list-tests"], limit=300)
+    _status, listing = command("sanity-list", [*runner, "--list-tests"], limit=300)
     names = [line.strip() for line in listing.splitlines() if re.fullmatch(r"[a-z0-9-]+", line.strip())]
     status, output = command("sanity", [*runner, "--local", "--color", "no"], limit=1200)
     counts = Counts(passed=len(names))

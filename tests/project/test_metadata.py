@@ -99,7 +99,7 @@ def test_entry_points_lead_somewhere(name: str) -> None:
     table = pyproject()["project"][name]
     targets = table.values() if name == "scripts" else [target for group in table.values() for target in group.values()]
     for target in targets:
-        module, _, function = target.partition(":")
+        module, _colon, function = target.partition(":")
         path = TOP.joinpath(*module.split(".")[3:]).with_suffix(".py")
         assert path.is_file(), f"{target}: there is no {path.relative_to(TOP)}"
         if function:

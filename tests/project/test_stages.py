@@ -61,7 +61,7 @@ def test_a_command_that_hangs_is_ended_with_its_children(base: ModuleType, tmp_p
     witness = tmp_path / "alive"
     script = f"(sleep 4; touch {witness}) & sleep 60"
     began = time.monotonic()
-    status, _ = base.command("hang", ["sh", "-c", script], limit=1)
+    status, _output = base.command("hang", ["sh", "-c", script], limit=1)
     assert status == 124
     assert time.monotonic() - began < 4
     time.sleep(max(0.0, 5 - (time.monotonic() - began)))

@@ -128,7 +128,7 @@ class Machine:
             return False
         with contextlib.suppress(QmpError), Qmp(self.folder / "qmp") as qmp:
             qmp.ask("quit")
-        for _ in range(50):
+        for _turn in range(50):
             if self.pid is None:
                 break
             time.sleep(0.1)
@@ -160,7 +160,7 @@ class Machine:
             command += ["-chardev", f"file,id=com{number},path=com{number}.log,append=on", "-serial", f"chardev:com{number}"]
         if kept is not None:
             command += ["-loadvm", SNAPSHOT]
-        done = subprocess.run([*command, *spec.extra], cwd=self.folder, capture_output=True, text=True)
+        done = subprocess.run([*command, *spec.extra], cwd=self.folder, capture_output=True, text=True, check=False)
         if done.returncode:
             raise MachineError(f"QEMU did not start: {done.stderr.strip()}")
         return port
@@ -202,7 +202,7 @@ class Machine:
 
     def _ssh(self, line: str) -> str:
         command = ["ssh", "-F", str(self.folder / "ssh_config"), "-o", "BatchMode=yes", "lab", line]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False)
         if done.returncode:
             raise MachineError(f"ssh to the machine failed at '{line}': {done.stderr.strip()}")
         return done.stdout

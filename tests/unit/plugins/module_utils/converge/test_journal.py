@@ -99,7 +99,7 @@ def test_a_damaged_state_is_no_state(tmp_path, damage):
 def test_a_reader_never_sees_a_part_of_a_file(tmp_path, monkeypatch):
     path = str(tmp_path / "a" / "state.json")
     files.replace_json(path, {"old": 1})
-    monkeypatch.setattr(os, "rename", lambda *_names: (_ for _ in ()).throw(OSError("power cut")))
+    monkeypatch.setattr(os, "rename", lambda *_names: (name for name in ()).throw(OSError("power cut")))
     with pytest.raises(OSError, match="power cut"):
         files.replace_json(path, {"new": 2})
     assert files.read_json(path) == {"old": 1}

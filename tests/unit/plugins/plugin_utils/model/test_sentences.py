@@ -151,7 +151,7 @@ CASES: list[tuple[str, t.Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("where", "written", "sentence"), CASES, ids=[f"{where}={written!r}"[:60] for where, written, _ in CASES])
+@pytest.mark.parametrize(("where", "written", "sentence"), CASES, ids=[f"{where}={written!r}"[:60] for where, written, _sentence in CASES])
 def test_one_slip_gives_exactly_its_sentence(good: Layout, where: str, written: t.Any, sentence: str) -> None:
     put(good, where, written)
     assert [error.sentence() for error in errors_of(good)] == [sentence]
