@@ -9,11 +9,12 @@ import json
 import typing as t
 
 from .._pydantic import require
-from .layout import Layout
+from .layout import VERSION, Layout
 
 #: Draft of the schema language that the schema is written in.
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-ID = "https://multikernel.github.io/multikernel.core/schemas/layout.schema.json"
+#: A name, not an address: it says which language this is, and in which version, wherever the file is kept.
+ID = f"urn:multikernel-core:schema:layout:{VERSION}"
 
 
 def layout_schema() -> dict[str, t.Any]:

@@ -39,7 +39,6 @@ def sarif(errors: list[Plain], findings: list[Plain], rules: list[Plain] | None 
             results.append(result)
     driver = {
         "name": "mkl",
-        "informationUri": "https://github.com/multikernel/multikernel.core",
         "rules": list(catalogue.values()),
     }
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]}

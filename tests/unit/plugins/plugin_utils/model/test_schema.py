@@ -33,7 +33,7 @@ def test_published_schema_is_what_the_models_say() -> None:
 def test_schema_is_of_the_2020_12_dialect_and_valid() -> None:
     published = json.loads(schema_text())
     assert published["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    assert published["$id"].endswith("/layout.schema.json")
+    assert published["$id"] == "urn:multikernel-core:schema:layout:1"
     jsonschema.Draft202012Validator.check_schema(published)
 
 
