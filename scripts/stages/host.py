@@ -60,7 +60,7 @@ def project() -> Counts:
 
 
 def units() -> Counts:
-    return pytest("units", ["tests/unit"], limit=900)
+    return pytest("units", ["-n", "2", "--dist", "worksteal", "tests/unit"], limit=900)
 
 
 def lint() -> Counts:
