@@ -10,6 +10,7 @@ file cannot be read. Everything is printed to standard output, usage errors to s
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import difflib
 import json
 import sys
@@ -31,6 +32,7 @@ examples:
   mkl facts --image /boot/vmlinuz > here.json
   mkl validate layout.yml --facts here.json --format sarif > findings.sarif
   mkl plan layout.yml --facts here.json
+  mkl render layout.yml --facts here.json --format svg > machine.svg
   mkl validate group_vars/all.yml --key multikernel_layout
 """
 
@@ -75,7 +77,10 @@ def parser() -> argparse.ArgumentParser:
 
     command = _command(commands, "render", render, "draw who owns which CPUs and memory, and say what is not isolated")
     _layout(command, facts="the machine (a bundle from mkl facts); places are chosen for it")
-    command.add_argument("--ascii", action="store_true", help="draw in plain ASCII")
+    command.add_argument(
+        "--format", choices=("text", "svg", "json"), default="text", help="picture and report, picture, or data (default: text)"
+    )
+    command.add_argument("--ascii", action="store_true", help="draw in plain ASCII (text only)")
 
     _command(commands, "schema", schema, "print the JSON Schema of the layout language (2020-12)")
 
@@ -151,7 +156,7 @@ def render(options: argparse.Namespace) -> int:
     """mkl render: the machine as a picture, and the isolation summary."""
     from ..module_utils._plan.place import PlacementError, place
     from ._check import finding_line, located
-    from ._report import isolation, machine
+    from ._report import isolation, machine, svg
 
     subject, canonical, _digest = _valid(options)
     if canonical is None:
@@ -163,9 +168,14 @@ def render(options: argparse.Namespace) -> int:
         for finding in error.findings:
             print(finding_line(located(finding.to_dict(), subject.locator)))
         return INVALID
-    print(machine.draw(shown, bundle, None, options.ascii))
-    print()
-    print(isolation.summary(shown, bundle, options.ascii))
+    if options.format == "svg":
+        sys.stdout.write(svg.draw(shown, bundle))
+    elif options.format == "json":
+        memory = [dataclasses.asdict(piece) for piece in machine.memory_map(shown, bundle)]
+        ways = [way.to_dict() for way in isolation.ways(shown, bundle)]
+        _print_json({"layout": shown, "cpus": machine.owners(shown, bundle), "memory": memory, "isolation": ways})
+    else:
+        print(machine.draw(shown, bundle, None, options.ascii), isolation.summary(shown, bundle, options.ascii), sep="\n\n")
     return OK
 
 

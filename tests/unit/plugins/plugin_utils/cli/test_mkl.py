@@ -146,6 +146,19 @@ def test_render_draws_and_tells_what_is_not_isolated(mkl: Mkl, layout: pathlib.P
     out.encode("ascii")
 
 
+def test_render_as_data_tells_owners_and_ways(mkl: Mkl, layout: pathlib.Path, bundle: pathlib.Path) -> None:
+    told = json.loads(mkl("render", layout, "--facts", bundle, "--format", "json")[1])
+    assert told["cpus"] == {"host": "0-1", "web": "2", "rt": "3"}
+    assert {"base": 0x40000000, "size": 16 << 20, "label": "rt", "kernels": ["rt"], "shared": False} in told["memory"]
+    assert {"memory", "interrupts"} <= {way["vector"] for way in told["isolation"]}
+
+
+def test_render_as_svg(mkl: Mkl, layout: pathlib.Path, bundle: pathlib.Path) -> None:
+    code, out, _err = mkl("render", layout, "--facts", bundle, "--format", "svg")
+    assert code == 0
+    assert out.startswith("<svg ")
+
+
 def test_schema_is_the_published_file(mkl: Mkl, top: pathlib.Path) -> None:
     assert mkl("schema")[1] == (top / "schemas" / "layout.schema.json").read_text()
 
