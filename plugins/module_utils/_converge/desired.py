@@ -30,7 +30,7 @@ def instance(name: str, state: str, check: bool = False, options: Optional[Optio
         raise ApplyError("the layout of this host has no instance %s (it has: %s)" % (name, known))
     wanted = copy.deepcopy(layout)
     wanted["instances"][name]["state"] = STATES[state]
-    wish = replace(options or Options(), consent=[name], restart=[name] if state == "restarted" else [])
+    wish = replace(options or Options(), consent=[name], only=[name], restart=[name] if state == "restarted" else [])
     return _short(apply(wanted, check=check, options=wish, system=machine))
 
 

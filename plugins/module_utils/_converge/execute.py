@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Sequence, Tuple
 
 from .._dialect.base import DialectError, InstanceError
 from .._plan.steps import Step
@@ -26,36 +26,40 @@ class StepFailed(Exception):
 def execute(steps: Sequence[Step], dialect: Any, journal: Journal, results: List[Dict[str, Any]]) -> None:
     """Perform steps in their order; results gets one {"do", "say", "seconds", "result"} each. Raises StepFailed."""
     for number, step in enumerate(steps):
-        journal.write("step", {"number": number, "step": step.record()})
         begin = time.monotonic()
         try:
+            if dialect.system.stopped is not None:
+                raise DialectError("the apply was ended by %s" % dialect.system.stopped)
+            journal.write("step", {"number": number, "step": step.record()})
             outcome = dialect.perform(step)
-        except (DialectError, OSError) as error:
-            journal.write("failed", {"number": number, "error": str(error)})
+            journal.write("done", {"number": number, "result": outcome})
+        except Exception as error:  # whatever went wrong, the host must not stay half changed
+            sentence = str(error) if isinstance(error, (DialectError, OSError)) else "%s failed unexpectedly: %r" % (step.say, error)
+            journal.note("failed", {"number": number, "error": sentence})
             console = list(error.console) if isinstance(error, InstanceError) else []
             undone, stuck = undo(steps[: number + 1], dialect, journal)
-            raise StepFailed(str(error), step.instance, results, undone, stuck, console) from error
-        journal.write("done", {"number": number, "result": outcome})
+            raise StepFailed(sentence, step.instance, results, undone, stuck, console) from error
         results.append({"do": step.do, "say": step.say, "seconds": round(time.monotonic() - begin, 3), "result": outcome})
 
 
-def undo(steps: Sequence[Step], dialect: Any, journal: Journal) -> Any:
+def undo(steps: Sequence[Step], dialect: Any, journal: Journal) -> Tuple[List[str], List[str]]:
     """Take steps back, last one first, going on when one cannot be taken back. Returns (what was undone, what was not), sentences."""
     undone: List[str] = []
     stuck: List[str] = []
+    dialect.system.stopped = None  # who asked for the end waits for it
     for step in reversed(steps):
         # An instance that was to be stopped and still runs needs no start; starting it would overwrite it.
         if step.do == "stop" and step.undo and dialect.alive(step.args["spec"]):
             continue
         for back in step.undo:
-            journal.write("undo", {"step": back.record()})
+            journal.note("undo", {"step": back.record()})
             try:
                 outcome = dialect.perform(back)
-            except (DialectError, OSError) as error:
-                journal.write("stuck", {"error": str(error)})
+            except Exception as error:  # the rest must be taken back all the same
+                journal.note("stuck", {"error": str(error)})
                 stuck.append("%s: %s" % (back.say, error))
                 break
-            journal.write("undone", {"step": back.record(), "result": outcome})
+            journal.note("undone", {"step": back.record(), "result": outcome})
             if not outcome.get("already"):
                 undone.append(back.say)
     return undone, stuck

@@ -10,6 +10,7 @@ that was not written to its end is as if it had never been begun: the step that 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -55,9 +56,14 @@ class Journal:
         files.write_all(self._handle, ("%s %s\n" % (_sum(text), text)).encode())
         os.fsync(self._handle)
 
+    def note(self, kind: str, record: Optional[Record] = None) -> None:
+        """Write one record if that can be done: taking back a change matters more than writing down that it is taken back."""
+        with contextlib.suppress(OSError):
+            self.write(kind, record)
+
     def end(self, result: str) -> None:
         """Close the apply: `applied`, `undone` or `recovered`."""
-        self.write("end", {"result": result})
+        self.note("end", {"result": result})
         os.close(self._handle)
         self._handle, self.apply = -1, None
 

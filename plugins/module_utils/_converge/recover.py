@@ -40,7 +40,7 @@ def recover(
         if record["kind"] in ("done", "undone") and (record["result"] or {}).get("nonce"):
             dialect.nonces[_instance(record, cut)] = record["result"]["nonce"]
     undone, stuck = undo(begun, dialect, journal)
-    store.commit(remember.undone(previous, begun, dialect, system), store.desired())
+    store.commit(remember.undone(previous, begun, dialect, system))
     if stuck:
         journal.write("stuck", {"error": "; ".join(stuck)})
         return undone, stuck

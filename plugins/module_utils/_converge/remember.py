@@ -39,8 +39,9 @@ def after(
     placed: Optional[Dict[str, Any]],
     dialect: Any,
     apply: Optional[str],
+    only: Optional[Sequence[str]] = None,
 ) -> Kept:
-    """What is to be remembered when every step was done."""
+    """What is to be remembered when every step was done. only: the instances that it was about (None: all)."""
     kept = copy.deepcopy(previous)
     kept["apply"] = apply
     kept["made"] = _made(previous["made"], steps)
@@ -56,9 +57,21 @@ def after(
         wanted = (placed or {})["instances"][name]
         fresh = {"state": wanted["state"], "spec": spec, "health": wanted["health"], "nonce": dialect.nonces.get(name), "uname": None}
         if name in old and not any(step.do == "load" and step.instance == name for step in steps):
-            fresh.update(nonce=old[name]["nonce"], uname=old[name]["uname"], spec=dict(spec, image=old[name]["spec"]["image"]))
+            fresh.update(nonce=old[name]["nonce"], uname=old[name]["uname"], spec=_with_digests(spec, old[name]["spec"]))
         kept["instances"][name] = fresh
+    for name, one in old.items():
+        if only is not None and name not in only:
+            kept["instances"][name] = dict(one, nonce=dialect.nonces.get(name, one["nonce"]))
     return kept
+
+
+def _with_digests(spec: Dict[str, Any], old: Dict[str, Any]) -> Dict[str, Any]:
+    """The spec of an instance that goes on; what its files were is known even when they are gone now."""
+    image = dict(spec["image"])
+    for digest in ("kernel_sha256", "initrd_sha256"):
+        if image[digest] is None:
+            image[digest] = old["image"][digest]
+    return dict(spec, image=image)
 
 
 def with_words(kept: Kept, seen: Dict[str, Any]) -> Kept:

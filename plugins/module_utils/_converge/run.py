@@ -12,7 +12,6 @@ from .._dialect.choice import choose
 from .._dialect.system import System
 from .._layout import canonical
 from .._plan import plan as planner
-from .._plan import spec as specs
 from .._plan.place import PlacementError, place
 from .._plan.steps import Step
 from .._rules import engine
@@ -20,6 +19,7 @@ from . import recover, remember, text, verify
 from .execute import StepFailed, execute, undo
 from .journal import Journal
 from .lock import Lock, LockError
+from .signals import Deferred
 from .store import Store
 
 Result = Dict[str, Any]
@@ -30,12 +30,13 @@ ABILITY = ("life-kexec-allowed", "life-kexec-quota", "sec-lockdown")
 
 @dataclass
 class Options:
-    """How an apply is to go about it. Times in seconds; consent and restart are names of instances (see plan)."""
+    """How an apply is to go about it. Times in seconds; consent, restart and only are names of instances (see plan)."""
 
     lock_timeout: float = 30.0
     health_timeout: float = 60.0
     consent: Sequence[str] = ()
     restart: Sequence[str] = ()
+    only: Optional[Sequence[str]] = None
     console_logs: Dict[str, str] = field(default_factory=dict)
 
 
@@ -69,7 +70,7 @@ def apply(
     if check:
         return run.run()
     try:
-        with Lock(machine.root, wish.lock_timeout, digest):
+        with Lock(machine.root, wish.lock_timeout, digest), Deferred(machine):
             return run.run()
     except LockError as error:
         raise ApplyError(str(error)) from error
@@ -124,13 +125,13 @@ class _Run:
         try:
             self.placed = place(layout, self.facts, self.state)
             self._judge(engine.judge(layout, self.facts, self.placed, layout["waivers"]), placed=True)
-            steps = planner.plan(self.placed, self.state, self.facts, str(self.digest), self.options.consent, self.options.restart)
+            wish = self.options
+            steps = planner.plan(self.placed, self.state, self.facts, str(self.digest), wish.consent, wish.restart, wish.only)
             if self.unable and any(step.do in ("load", "unload") for step in steps):
                 raise self._refusal(self.unable)
         except PlacementError as error:
             raise self._refusal(error.findings) from error
-        wanted = sorted(name for name, one in self.placed["instances"].items() if one["state"] in ("running", "loaded"))
-        self.specs = {name: specs.of(name, self.placed, self.facts) for name in wanted}
+        self.specs = planner.wanted(self.placed, self.state, self.facts, wish.only)
         return steps
 
     def _judge(self, findings: List[Any], placed: bool) -> None:
@@ -155,43 +156,55 @@ class _Run:
 
     def _converge(self, steps: List[Step], result: Result) -> Result:
         previous = remember.base(self.kept, self.facts)
-        self.journal.begin({"digest": self.digest, "boot_id": self.facts["boot_id"], "topology": self.facts["cpus"]["each"]})
         work = [step for step in steps if step.do != "save"]
         try:
+            self.journal.begin({"digest": self.digest, "boot_id": self.facts["boot_id"], "topology": self.facts["cpus"]["each"]})
+        except OSError as error:
+            raise ApplyError("the journal cannot be written, so nothing was changed: %s" % error, changed=bool(self.recovered)) from error
+        try:
             execute(work, self.dialect, self.journal, result["steps"])
-            after = remember.after(previous, steps, self.specs, self.placed if self.layout else None, self.dialect, self.journal.apply)
-            seen = self.dialect.observe(after, self.facts)
-            self._verify(work, after, seen, result)
+            seen = self._settle(work, steps, previous, result)
         except StepFailed as error:
-            self._give_up(error, previous, work)
-        after["digest"] = self.digest
-        self.store.commit(remember.with_words(after, seen), self.layout)
+            raise self._give_up(error, previous, work) from error
         self.journal.end("applied")
         result["steps"] += [{"do": step.do, "say": step.say, "seconds": 0.0, "result": {}} for step in steps if step.do == "save"]
         self.state = dict(seen, digest=self.digest)
         result.update(after=_summary(self.state), instances=instances(self.state), table=seen["table"])
         return result
 
-    def _verify(self, work: List[Step], after: Dict[str, Any], seen: Dict[str, Any], result: Result) -> None:
-        if self.layout is None:
-            return
-        differences, result["unverifiable"] = verify.verify(self.system, self.placed, self.specs, seen)
-        if differences:
-            undone, stuck = undo(work, self.dialect, self.journal)
-            raise StepFailed(
-                "the host is not as it should be after the last step: " + "; ".join(differences), None, result["steps"], undone, stuck, []
-            )
+    def _settle(self, work: List[Step], steps: List[Step], previous: Dict[str, Any], result: Result) -> Dict[str, Any]:
+        """Read back and remember; both belong to the change, so that it is undone when one of them fails."""
+        placed = self.placed if self.layout is not None else None
+        sentence = None
+        try:
+            after = remember.after(previous, steps, self.specs, placed, self.dialect, self.journal.apply, self.options.only)
+            seen = self.dialect.observe(after, self.facts)
+            if placed is not None:
+                differences, result["unverifiable"] = verify.verify(self.system, placed, self.specs, seen)
+                if differences:
+                    sentence = "the host is not as it should be after the last step: " + "; ".join(differences)
+            if sentence is None:
+                self.store.commit(remember.with_words(dict(after, digest=self.digest), seen), self.layout)
+                return dict(seen)
+        except OSError as error:
+            sentence = "what was done cannot be written down: %s" % error
+        undone, stuck = undo(work, self.dialect, self.journal)
+        raise StepFailed(str(sentence), None, result["steps"], undone, stuck, [])
 
-    def _give_up(self, error: StepFailed, previous: Dict[str, Any], work: List[Step]) -> None:
+    def _give_up(self, error: StepFailed, previous: Dict[str, Any], work: List[Step]) -> ApplyError:
         left = remember.undone(previous, work, self.dialect, self.system)
-        self.store.commit(left, self.store.desired())
-        self.journal.end("undone" if not error.stuck else "stuck")
+        try:
+            self.store.commit(left)
+            self.journal.end("stuck" if error.stuck else "undone")
+        except OSError as failure:
+            # the journal has no end then, and the next apply looks again
+            error.stuck.append("writing it down: %s" % failure)
         message = str(error) + "; " + ("undone: " + ", ".join(error.undone) if error.undone else "nothing had to be undone")
         if error.stuck:
             message += "; NOT undone: " + "; ".join(error.stuck)
         if error.console:
             message += "; its last words: " + " | ".join(error.console)
-        raise ApplyError(
+        return ApplyError(
             message,
             steps=error.results,
             undone=error.undone,
@@ -200,7 +213,7 @@ class _Run:
             instance=error.instance,
             findings=[one.to_dict() for one in self.findings],
             changed=bool(error.stuck),
-        ) from error
+        )
 
     # result
 

@@ -56,8 +56,8 @@ class Store:
         earlier = [one for one in kept.get("history") or [] if one != kept.get("digest")]
         return earlier[-1] if earlier else None
 
-    def commit(self, state: Dict[str, Any], layout: Optional[Dict[str, Any]]) -> None:
-        """Remember state and layout (None: no layout). Whoever reads after a crash finds all of it or nothing."""
+    def commit(self, state: Dict[str, Any], layout: Optional[Dict[str, Any]] = None) -> None:
+        """Remember state, and layout where it is a new one. Whoever reads after a crash finds all of it or nothing."""
         history = self.history()
         if layout is not None:
             files.replace_json(self._layout_path(state["digest"]), layout)

@@ -25,6 +25,7 @@ MKSTOCK = "sys/kernel/mkstock/"
 POLL = 0.05  # seconds between two looks at a mailbox
 HEALTH_WITHIN = 60.0  # seconds until an instance must have reported when the layout gives no limit
 KILL_WITHIN = 5.0  # seconds until a killed instance must be gone from mkstock's list
+ATTEMPTS, ATTEMPT_PAUSE = 3, 0.5  # at a memory block that does not go offline; seconds
 UNLOADS = 64  # one call drops ten images at most; more calls than this mean that the list does not shrink
 
 
@@ -98,11 +99,22 @@ class Rfc:
         if (self.system.read(path) or "").strip() == wanted:
             return {"already": True}
         try:
-            self.system.write(path, wanted)
+            self._insist(path, wanted)
         except DialectError as error:
             help_ = "; the host has pages there that it cannot move: reserve the memory with memmap= instead" if wanted == "offline" else ""
             raise DialectError("memory block %d does not go %s: %s%s" % (block, wanted, error, help_)) from error
         return {}
+
+    def _insist(self, path: str, wanted: str) -> None:
+        """The host moves pages out of a block as well as it can at that moment; another attempt may succeed."""
+        for attempt in range(ATTEMPTS):
+            try:
+                self.system.write(path, wanted)
+                return
+            except DialectError:
+                if attempt == ATTEMPTS - 1:
+                    raise
+            self.system.sleep(ATTEMPT_PAUSE)
 
     def _pool_add(self, base: int, size: int) -> Dict[str, Any]:
         return self._change_pool("add", base, size)
@@ -230,6 +242,8 @@ class Rfc:
                 return {"uname": words["uname"], "beats": words["beats"], "nproc": words["nproc"], "seconds": round(seconds, 3)}
             if words is not None and words["state"] in observe.ENDED:
                 raise InstanceError(name, "%s %s before it reported" % (name, observe.ended(words)), self._last_words(name, words))
+            if self.system.stopped is not None:
+                raise InstanceError(name, "the apply was ended by %s while it waited for %s" % (self.system.stopped, name))
             if seconds >= limit:
                 raise InstanceError(name, self._silence(name, limit, mailbox, words, channel), self._last_words(name, words))
             self.system.sleep(POLL)

@@ -32,14 +32,34 @@ def plan(
     digest: Optional[str] = None,
     consent: Sequence[str] = (),
     restart: Sequence[str] = (),
+    only: Optional[Sequence[str]] = None,
 ) -> List[Step]:
     """The steps that make a placed layout true on a host.
 
     state is what a dialect observed, facts the bundle of the host, digest that of the canonical layout. consent names
-    instances that may be disturbed whatever policy.disruption says; restart names those that are to start anew. Raises
-    PlanRefused when a running instance would be disturbed without consent, or memory cannot be had.
+    instances that may be disturbed whatever policy.disruption says; restart names those that are to start anew; only
+    (None: all) names those that the plan is about, and every other instance stays as it is. Raises PlanRefused when a
+    running instance would be disturbed without consent, or memory cannot be had.
     """
-    return _Planner(placed, state, facts, digest or canonical.digest(placed), set(consent) | set(restart), set(restart)).run()
+    return _Planner(placed, state, facts, digest or canonical.digest(placed), set(consent) | set(restart), set(restart), only).run()
+
+
+def wanted(
+    placed: Dict[str, Any], state: Dict[str, Any], facts: Dict[str, Any], only: Optional[Sequence[str]] = None
+) -> Dict[str, Dict[str, Any]]:
+    """The specs of the instances that are to run or to be loaded when the plan was carried out, by name.
+
+    With only, all others are as they are: those that run or are loaded have the spec that they were started with.
+    """
+    specified = {
+        name: specs.of(name, placed, facts)
+        for name, one in sorted(placed["instances"].items())
+        if one["state"] in ("running", "loaded") and (only is None or name in only)
+    }
+    if only is not None:
+        have = state.get("instances") or {}
+        specified.update((name, one["spec"]) for name, one in have.items() if name not in only and one["state"] in ALIVE + ("loaded",))
+    return specified
 
 
 def plan_absent(state: Dict[str, Any], facts: Dict[str, Any]) -> List[Step]:
@@ -63,20 +83,23 @@ def plan_absent(state: Dict[str, Any], facts: Dict[str, Any]) -> List[Step]:
 
 class _Planner:
     def __init__(
-        self, placed: Dict[str, Any], state: Dict[str, Any], facts: Dict[str, Any], digest: str, consent: Set[str], restart: Set[str]
+        self,
+        placed: Dict[str, Any],
+        state: Dict[str, Any],
+        facts: Dict[str, Any],
+        digest: str,
+        consent: Set[str],
+        restart: Set[str],
+        only: Optional[Sequence[str]],
     ) -> None:
         self.placed, self.state, self.facts, self.digest = placed, state, facts, digest
-        self.consent, self.restart = consent, restart
+        self.consent, self.restart, self.only = consent, restart, only
         self.allowed = placed["policy"]["disruption"] == "allow"
         self.findings: List[Finding] = []
         self.made = state.get("made") or {}
         self.have = state.get("instances") or {}
         self.attached = _attached(state)
-        self.specs = {
-            name: specs.of(name, placed, facts)
-            for name, one in sorted(placed["instances"].items())
-            if one["state"] in ("running", "loaded")
-        }
+        self.specs = wanted(placed, state, facts, only)
 
     def run(self) -> List[Step]:
         down, start = self._compare()
@@ -101,6 +124,8 @@ class _Planner:
         start: List[str] = []
         for name in sorted(set(self.have) | set(self.specs)):
             old = self.have.get(name)
+            if self.only is not None and name not in self.only:
+                continue
             if name in self.specs and self._state(name) == "running":
                 reasons = self._reasons(name, old)
                 if old is not None and not reasons:
@@ -177,6 +202,8 @@ class _Planner:
 
     def _release(self) -> List[Step]:
         needed = {cpu for one in self.specs.values() for cpu in one["cpus"]}
+        if self.only is not None:
+            needed |= {cpu for name, one in self.have.items() if name not in self.only for cpu in one["spec"]["cpus"]}
         wanted = [
             steps.cpu_online(cpu) for cpu in sorted(set(self.made.get("cpus") or []) - needed) if cpu not in self.state["cpus"]["online"]
         ]

@@ -72,6 +72,7 @@ class Machine:
         self.fails = {}  # (path or call, text or None) -> sentence: what the kernel refuses
         self.harm = []
         self.now = 1000.0
+        self.stopped = None
         self.nonces = 0
         self.load_disabled, self.privileged, self.lockdown = False, True, "none"
         self.multikernel = True

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 
 import pytest
-from ansible_collections.multikernel.core.plugins.module_utils._converge import run
+from ansible_collections.multikernel.core.plugins.module_utils._converge import files, journal, run
 from ansible_collections.multikernel.core.plugins.module_utils._layout import canonical
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils import simulated
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated import MIB, Machine, image, instance
@@ -344,3 +345,97 @@ def test_all_instances_are_listened_to_at_once(tmp_path):
     began = machine.now
     run.apply(two(), system=machine)
     assert machine.now - began < 0.2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("at", ["boot", "load"])
+def test_a_signal_in_the_middle_takes_the_change_back(tmp_path, monkeypatch, number, at):
+    machine = Machine(tmp_path)
+    original = getattr(machine, at)
+
+    def hit(*arguments):
+        os.kill(os.getpid(), number)
+        original(*arguments)
+
+    monkeypatch.setattr(machine, at, hit)
+    before = signal.getsignal(number)
+    with pytest.raises(run.ApplyError, match="the apply was ended by " + number.name):
+        run.apply(simulated.layout(), system=machine)
+    assert signal.getsignal(number) == before
+    assert machine.running() == {}
+    assert machine.online == {0, 1, 2, 3}
+    assert machine.now < 1010
+
+
+def test_a_disk_that_is_full_from_the_start_refuses(tmp_path, monkeypatch):
+    machine = Machine(tmp_path)
+    monkeypatch.setattr(journal.Journal, "write", lambda *_some: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(run.ApplyError, match=r"the journal cannot be written, so nothing was changed: .*No space left on device"):
+        run.apply(simulated.layout(), system=machine)
+    assert machine.online == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("at", range(2, 14))
+def test_a_disk_that_fills_up_in_the_middle_undoes(tmp_path, monkeypatch, at):
+    machine = Machine(tmp_path)
+    write, count = journal.Journal.write, []
+
+    def failing(mine, kind, record=None):
+        count.append(kind)
+        if len(count) >= at:
+            raise OSError(28, "No space left on device")
+        write(mine, kind, record)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal.Journal, "write", failing)
+        with pytest.raises(run.ApplyError, match="No space left on device"):
+            run.apply(simulated.layout(), system=machine)
+    assert machine.running() == {}
+    assert machine.online == {0, 1, 2, 3}
+    run.apply(simulated.layout(), system=machine)
+    assert machine.running() == {"web": [1]}
+    assert machine.harm == []
+
+
+@pytest.mark.parametrize("name", ["state.json", "layout.json", ".json"])
+def test_what_cannot_be_remembered_is_undone(tmp_path, monkeypatch, name):
+    machine = Machine(tmp_path)
+    run.apply(simulated.layout(), system=machine)
+    replace, left = files.replace, [1]
+
+    def failing(path, text):
+        if path.endswith(name) and left:
+            left.pop()
+            raise OSError(28, "No space left on device")
+        replace(path, text)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "replace", failing)
+        with pytest.raises(run.ApplyError, match=r"what was done cannot be written down: .*No space left on device"):
+            run.apply(two(), system=machine)
+    assert machine.running() == {"web": [1]}
+    assert not run.apply(simulated.layout(), system=machine)["changed"]
+    assert json.loads((tmp_path / "etc/multikernel/layout.json").read_text()) == simulated.layout()
+
+
+def test_a_defect_of_ours_undoes_too(tmp_path, monkeypatch):
+    machine = Machine(tmp_path)
+    monkeypatch.setattr(machine, "boot", lambda cpu: {}["missing"])
+    with pytest.raises(run.ApplyError, match="boot web on CPU 1 failed unexpectedly: KeyError"):
+        run.apply(simulated.layout(), system=machine)
+    assert machine.online == {0, 1, 2, 3}
+
+
+def test_a_block_that_goes_at_the_second_attempt_is_enough(tmp_path, monkeypatch):
+    machine = Machine(tmp_path, reserved=False)
+    write, refusals = machine.write, [1, 1]
+
+    def reluctant(path, text):
+        if path.endswith("memory9/state") and text == "offline" and refusals:
+            refusals.pop()
+            raise simulated.DialectError("Device or resource busy")
+        write(path, text)
+
+    monkeypatch.setattr(machine, "write", reluctant)
+    run.apply(simulated.layout(), system=machine)
+    assert machine.running() == {"web": [1]}

@@ -114,3 +114,27 @@ def test_only_the_last_layouts_are_kept(machine, monkeypatch):
     assert len(kept.history()) == 3
     assert len([one for one in simulated.state_files(machine.root) if "/layouts/" in one]) == 3
     assert kept.desired()["name"] == "box-5"
+
+
+def test_only_the_named_instance_gets_the_new_kernel(machine):
+    machine.digests["/boot/vmlinuz"] = "f" * 64
+    desired.instance("web", "restarted", system=machine)
+    kept = store.Store(machine.root).state()["instances"]
+    assert kept["web"]["spec"]["image"]["kernel_sha256"] == "f" * 64
+    assert kept["db"]["spec"]["image"]["kernel_sha256"] == "0" * 64
+    assert machine.running() == {"db": [1], "web": [2]}
+    with pytest.raises(run.ApplyError, match="db runs and would be restarted: its kernel changes"):
+        run.apply(first(), system=machine)
+    desired.instance("db", "restarted", system=machine)
+    assert not run.apply(first(), system=machine)["changed"]
+
+
+def test_an_instance_that_ended_does_not_stand_in_the_way_of_another(machine):
+    machine.end("db", 3, "panic")
+    desired.instance("web", "restarted", system=machine)
+    kept = store.Store(machine.root).state()["instances"]
+    assert set(kept) == {"db", "web"}
+    assert machine.online == {0, 3}
+    run.apply(first(), system=machine)
+    assert machine.running() == {"db": [1], "web": [2]}
+    assert machine.harm == []
