@@ -55,7 +55,7 @@ def undo(steps: Sequence[Step], dialect: Any, journal: Journal) -> Tuple[List[st
             journal.note("undo", {"step": back.record()})
             try:
                 outcome = dialect.perform(back)
-            except Exception as error:  # the rest must be taken back all the same
+            except Exception as error:  # noqa: BLE001 - the rest must be taken back all the same
                 journal.note("stuck", {"error": str(error)})
                 stuck.append("%s: %s" % (back.say, error))
                 break
