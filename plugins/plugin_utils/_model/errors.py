@@ -124,8 +124,16 @@ def structural(raw: t.Any, model: type[BaseModel]) -> list[LayoutError]:
 
 
 def explain(error: ValidationError, raw: t.Any, model: type[BaseModel]) -> list[LayoutError]:
-    """The model's errors as sentences, one LayoutError each."""
-    return [_sentence(detail, raw, model) for detail in error.errors(include_url=False)]
+    """The model's errors as sentences, one LayoutError for each slip of the author."""
+    details = error.errors(include_url=False)
+    # A misspelt key is both unknown and missing; that it is missing is only the consequence.
+    misspelt = {
+        (detail["loc"][:-1], near)
+        for detail in details
+        if detail["type"] == "extra_forbidden" and (near := _near(str(detail["loc"][-1]), known_keys(detail["loc"][:-1], model)))
+    }
+    slips = [detail for detail in details if detail["type"] != "missing" or (detail["loc"][:-1], detail["loc"][-1]) not in misspelt]
+    return [_sentence(detail, raw, model) for detail in slips]
 
 
 def _odd_keys(raw: t.Any, path: Path) -> t.Iterator[LayoutError]:
@@ -185,14 +193,18 @@ def known_keys(path: Path, model: type[BaseModel]) -> list[str]:
 
 def _suggestion(key: str, path: Path, model: type[BaseModel]) -> str:
     here = known_keys(path, model)
-    near = difflib.get_close_matches(key, here, 1, 0.6)
+    near = _near(key, here)
     if near:
-        return f"did you mean {near[0]!r}?"
+        return f"did you mean {near!r}?"
     elsewhere = [place for place in _places(model, ()) if place[-1] == key]
     if elsewhere:
         places = " or ".join(dotted(place[:-1]) or "the top" for place in elsewhere[:3])
         return f"it belongs under {places}; the keys here are {', '.join(here)}"
     return f"the keys here are {', '.join(here)}"
+
+
+def _near(key: str, known: list[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(key, known, 1, 0.6)), None)
 
 
 def _description(path: Path, model: type[BaseModel]) -> str | None:

@@ -19,7 +19,7 @@ images:
 instances:
   rt: {image: tiny, cpus: "3", memory: 16MiB, console: ttyS1}
 """
-BROKEN = GOOD.replace("memory: 16MiB", "memroy: 16MiB").replace("size: 64MiB", "size: 64 MB/s")
+BROKEN = GOOD.replace("memory: 16MiB", "memroy: 16MiB").replace("size: 64MiB", "size: 64 MB/s").replace("name: box\n", "")
 VARIABLES = {
     "good": GOOD,
     "broken": BROKEN,
@@ -86,21 +86,21 @@ def test_good_layout_passes_against_a_host_that_is_not_there(outcomes: Outcomes)
 def test_errors_in_group_vars_are_all_told_with_their_places(outcomes: Outcomes, group_vars: pathlib.Path) -> None:
     text = outcomes["broken"].text
     assert "The layout has 3 errors:" in text
-    assert f"{group_vars}:12:44: pool.memory[0].size: '64 MB/s' is no size" in text
-    assert f"{group_vars}:16:5: instances.rt: the key 'memory' is missing" in text
-    assert f"{group_vars}:16:34: instances.rt.memroy: unknown key 'memroy' (did you mean 'memory'?)" in text
+    assert f"{group_vars}:10:3: the key 'name' is missing (name of the layout)" in text
+    assert f"{group_vars}:11:44: pool.memory[0].size: '64 MB/s' is no size" in text
+    assert f"{group_vars}:15:34: instances.rt.memroy: unknown key 'memroy' (did you mean 'memory'?)" in text
 
 
 def test_ansible_shows_the_lines_of_the_first_error(outcomes: Outcomes, group_vars: pathlib.Path) -> None:
-    assert f"Origin: {group_vars}:12:44" in outcomes["broken"].text
-    assert "^ column 44" in outcomes["broken"].text
+    assert f"Origin: {group_vars}:10:3" in outcomes["broken"].text
+    assert "10   version: 1\n     ^ column 3" in outcomes["broken"].text
 
 
 def test_errors_are_data_as_well(outcomes: Outcomes) -> None:
     assert [(one["key"], one["line"], one["column"]) for one in outcomes["broken"].result["errors"]] == [
-        ("pool.memory[0].size", 12, 44),
-        ("instances.rt", 16, 5),
-        ("instances.rt.memroy", 16, 34),
+        ("", 10, 3),
+        ("pool.memory[0].size", 11, 44),
+        ("instances.rt.memroy", 15, 34),
     ]
 
 
@@ -112,7 +112,7 @@ def test_value_out_of_host_vars_is_told_with_its_place_there(outcomes: Outcomes,
 def test_errors_in_a_file_are_told_with_their_places(outcomes: Outcomes, playbook: t.Any) -> None:
     file = playbook.folder / "files" / "layout.yml"
     assert outcomes["broken file"].failed
-    assert f"{file}:3:42: pool.memory[0].size: '64 MB/s' is no size" in outcomes["broken file"].text
+    assert f"{file}:2:42: pool.memory[0].size: '64 MB/s' is no size" in outcomes["broken file"].text
 
 
 def test_errors_need_not_fail_the_task(outcomes: Outcomes) -> None:

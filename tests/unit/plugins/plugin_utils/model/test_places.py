@@ -26,7 +26,7 @@ instances:
     cpus: "1"
     memroy: 16MiB
 """
-PLACES = ["layout.yml:3:42", "layout.yml:7:3", "layout.yml:8:12", "layout.yml:10:5"]
+PLACES = ["layout.yml:3:42", "layout.yml:8:12", "layout.yml:10:5"]
 
 
 def test_errors_of_a_file_come_with_line_and_column_in_the_order_of_the_text() -> None:

@@ -157,6 +157,17 @@ def test_one_slip_gives_exactly_its_sentence(good: Layout, where: str, written: 
     assert [error.sentence() for error in errors_of(good)] == [sentence]
 
 
+def test_misspelt_key_is_one_slip_not_two(good: Layout) -> None:
+    good["instances"]["rt"]["memroy"] = good["instances"]["rt"].pop("memory")
+    assert [error.sentence() for error in errors_of(good)] == ["instances.rt.memroy: unknown key 'memroy' (did you mean 'memory'?)"]
+
+
+def test_missing_key_is_told_beside_an_unknown_one_of_another_name(good: Layout) -> None:
+    del good["instances"]["rt"]["memory"]
+    good["instances"]["rt"]["imagee"] = "tiny"
+    assert [error.where for error in errors_of(good)] == ["instances.rt", "instances.rt.imagee"]
+
+
 def test_two_slips_give_two_sentences(good: Layout) -> None:
     good["instances"]["rt"]["memory"] = "16 apples"
     good["channels"]["beat"]["between"] = ["host", "nobody"]
