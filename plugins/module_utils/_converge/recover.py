@@ -42,7 +42,7 @@ def recover(
     undone, stuck = undo(begun, dialect, journal)
     store.commit(remember.undone(previous, begun, dialect, system))
     if stuck:
-        journal.write("stuck", {"error": "; ".join(stuck)})
+        journal.note("stuck", {"error": "; ".join(stuck)})
         return undone, stuck
     journal.end("recovered")
     return undone or ["an apply that had changed nothing yet"], []

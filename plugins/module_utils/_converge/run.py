@@ -107,7 +107,10 @@ class _Run:
         if self.check:
             self.findings.append(recover.warning(self.cut))
             return
-        self.recovered, stuck = recover.recover(self.cut, self.journal, self.store, self.dialect, self.facts, self.system)
+        try:
+            self.recovered, stuck = recover.recover(self.cut, self.journal, self.store, self.dialect, self.facts, self.system)
+        except OSError as error:
+            raise ApplyError("an earlier apply was cut off, and what is undone of it cannot be written down: %s" % error) from error
         if stuck:
             raise ApplyError(
                 "an earlier apply was cut off and could not be undone: " + "; ".join(stuck), undone=self.recovered, stuck=stuck

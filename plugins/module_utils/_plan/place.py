@@ -79,7 +79,7 @@ class _Placement:
     # memory
 
     def _memory(self) -> None:
-        pool = self._pool()
+        pool = self.pool = self._pool()
         everything = [one for _node, one in pool]
         taken: Dict[str, Range] = {}
         for number, other in enumerate(self.foreign, 1):
@@ -262,7 +262,7 @@ class _Placement:
         base = one["placed"].get("base")
         if base is None:
             return None
-        for node, (start, end) in self._pool():
+        for node, (start, end) in self.pool:
             if start <= base < end:
                 return None if node is None else int(node)
         return None

@@ -95,3 +95,24 @@ def test_an_apply_that_finds_the_lock_held_by_another_process_changes_nothing(tm
 def test_check_mode_needs_no_lock(tmp_path, monkeypatch):
     with hold(tmp_path, monkeypatch):
         assert run.apply(simulated.layout(), check=True, options=run.Options(lock_timeout=0), system=Machine(tmp_path))["changed"]
+
+
+def test_a_holder_that_left_no_note_is_still_respected(tmp_path, monkeypatch):
+    with hold(tmp_path, monkeypatch):
+        (tmp_path / lock.PATH).write_text("")
+        with pytest.raises(lock.LockError, match=r"^another apply holds the lock after waiting 0 s$"):
+            lock.Lock(str(tmp_path), 0, "x").__enter__()
+
+
+def test_a_lock_that_cannot_be_opened_is_a_sentence(tmp_path):
+    (tmp_path / "run").write_text("a file where a folder should be")
+    with pytest.raises(run.ApplyError, match=r"^the lock /run/multikernel/lock cannot be opened: "):
+        run.apply(simulated.layout(), system=Machine(tmp_path))
+
+
+def test_a_user_without_a_name_is_a_number(tmp_path, monkeypatch):
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    monkeypatch.setattr(lock.getpass, "getuser", lambda: (_ for _ in ()).throw(KeyError("uid")))
+    with lock.Lock(str(tmp_path), 0, None):
+        with pytest.raises(lock.LockError, match="of user %d, since" % os.getuid()):
+            lock.Lock(str(tmp_path), 0, "x").__enter__()

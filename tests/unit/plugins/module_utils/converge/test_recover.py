@@ -9,7 +9,7 @@ import copy
 import json
 
 import pytest
-from ansible_collections.multikernel.core.plugins.module_utils._converge import journal, run
+from ansible_collections.multikernel.core.plugins.module_utils._converge import files, journal, run
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils import simulated
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated import Crash, Machine
 
@@ -159,3 +159,43 @@ def test_check_mode_only_tells_of_the_interrupted_apply(tmp_path, monkeypatch):
     result = run.apply(two(), check=True, system=machine)
     assert machine.online == online
     assert any("was cut off; the next apply undoes it" in one["message"] for one in result["findings"])
+
+
+def test_what_the_recovery_cannot_undo_stops_the_next_apply_until_it_can(tmp_path, monkeypatch):
+    machine = Machine(tmp_path)
+    with monkeypatch.context() as patch:
+        Cut(patch, 5, True)
+        with pytest.raises(Crash):
+            run.apply(two(), system=machine)
+    machine.fails[("cpu1/online", "1")] = "the kernel says no"
+    for _attempt in range(2):
+        with pytest.raises(run.ApplyError, match="an earlier apply was cut off and could not be undone: bring CPU 1 online in the host"):
+            run.apply(two(), system=machine)
+    machine.fails.clear()
+    assert run.apply(two(), system=machine)["recovered"] == ["bring CPU 1 online in the host"]
+    check_ownership(machine)
+
+
+def test_the_result_tells_what_was_recovered(tmp_path, monkeypatch):
+    machine = Machine(tmp_path)
+    with monkeypatch.context() as patch:
+        Cut(patch, 7, True)
+        with pytest.raises(Crash):
+            run.apply(two(), system=machine)
+    result = run.apply(None, state="absent", system=machine)
+    assert result["recovered"] == ["bring CPU 3 online in the host", "bring CPU 2 online in the host", "bring CPU 1 online in the host"]
+    assert result["changed"]
+
+
+def test_a_full_disk_during_the_recovery_is_a_sentence(tmp_path, monkeypatch):
+    machine = Machine(tmp_path)
+    with monkeypatch.context() as patch:
+        Cut(patch, 7, True)
+        with pytest.raises(Crash):
+            run.apply(two(), system=machine)
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "replace", lambda path, text: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        with pytest.raises(run.ApplyError, match="an earlier apply was cut off, and what is undone of it cannot be written down"):
+            run.apply(two(), system=machine)
+    run.apply(two(), system=machine)
+    check_ownership(machine)

@@ -327,3 +327,30 @@ def test_a_host_without_multikernel_is_probed_by_the_rfc(tmp_path):
 def test_a_step_that_nobody_knows_is_a_defect():
     with pytest.raises(KeyError):
         Rfc(Machine("/nowhere")).perform(Step("dance"))
+
+
+def test_an_image_that_the_table_does_not_show_is_no_success(bench):
+    bench.machine.load = lambda entry, segments: None
+    refused(bench, steps.load(bench.web), "the kernel accepted the image of web, but /proc/multikernel does not list its entry 0x")
+
+
+def test_an_instance_that_survives_its_killing_is_said(tmp_path):
+    bench = Bench(tmp_path)
+    bench.start(bench.web)
+    bench.machine._kill = lambda cpu: None
+    refused(bench, steps.stop(bench.web), "web was killed, and mkstock still lists it as running")
+
+
+def test_a_signal_ends_the_wait_for_an_instance(bench):
+    bench.do(steps.load(bench.web), steps.boot(bench.web))
+    bench.machine.stopped = "SIGTERM"
+    refused(bench, steps.wait_health(bench.web, 60.0, None), "the apply was ended by SIGTERM while it waited for web")
+
+
+def test_a_channel_at_another_place_is_attached_anew(tmp_path):
+    bench = Bench(tmp_path)
+    bench.start(bench.web)
+    (attach,) = steps.attachments(bench.web)
+    bench.machine.channels["beat"]["address"] += 0x1000
+    bench.do(attach)
+    assert bench.machine.channels["beat"]["address"] == attach.args["address"]
