@@ -16,6 +16,7 @@ The bundle is plain JSON; null means "not known", never "no"::
                  "channels": bool},
      "tsc": {"khz", "constant", "nonstop", "clocksource"},
      "uarts": [{"device", "port", "irq"}], "la57": bool, "virtualization": "none" | str,
+     "iommu": {"present": bool, "translating": bool (every device is confined), "interrupt_remapping": bool, "groups": int},
      "images": {path: what the image inspection tells}}
 """
 
@@ -24,7 +25,7 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, Optional
 
 from .._boot import inspect
-from . import cpu, dialect, files, iomem, kexec, machine, memory, tsc, uart
+from . import cpu, dialect, files, iomem, iommu, kexec, machine, memory, tsc, uart
 
 Facts = Dict[str, Any]
 
@@ -48,6 +49,7 @@ def collect(root: str = "/", images: Iterable[str] = (), remembered: Optional[Di
     facts["uarts"] = uart.uarts(root)
     facts["la57"] = machine.la57(root)
     facts["virtualization"] = machine.virtualization(root)
+    facts["iommu"] = iommu.iommu(root)
     facts["images"] = {path: inspect.inspect(files.path_below(root, path)) for path in sorted(set(images))}
     return facts
 

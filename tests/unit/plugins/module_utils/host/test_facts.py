@@ -19,6 +19,7 @@ KEYS = [
     "dialect",
     "hostname",
     "images",
+    "iommu",
     "kernel",
     "kexec",
     "la57",
@@ -57,6 +58,7 @@ def test_a_machine_without_any_file_gives_nulls_and_no_exception(tmp_path):
     assert found["kexec"] == {"load_disabled": None, "limit_reboot": None, "crash_loaded": None}
     assert found["dialect"] == {"name": "none", "provider": None, "strict": None, "pool": None, "channels": False}
     assert found["tsc"] == {"khz": None, "constant": None, "nonstop": None, "clocksource": None}
+    assert found["iommu"] == {"present": None, "translating": None, "interrupt_remapping": None, "groups": None}
     assert [found[key] for key in ("lockdown", "uarts", "la57", "virtualization", "boot_id")] == [None] * 5
     assert found["privileged"] is False
 
