@@ -1,7 +1,7 @@
 # Copyright (c) 2026 multikernel.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-.PHONY: help setup demo demo-down check test clean
+.PHONY: help setup demo demo-down check test bench clean
 .DEFAULT_GOAL := help
 
 help:            ## Show this list
@@ -20,6 +20,9 @@ check:           ## The quick part of the tests (linters, types, unit tests, dri
 test:            ## Every test: sanity, units, artifacts, kernel module, molecule in QEMU
 	@scripts/setup lab
 	@scripts/run scripts/test
+
+bench:           ## Measure: speed by size, start-up, a fleet, a public peer beside it
+	@nice -n 5 scripts/run python -m benchmarks
 
 setup:           ## Only make this machine ready for the above
 	@scripts/setup lab

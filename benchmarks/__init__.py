@@ -1,0 +1,3 @@
+# Copyright (c) 2026 multikernel.core contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measurements of the collection, not tests: ``make bench``, or ``scripts/run python -m benchmarks``."""
