@@ -369,7 +369,7 @@ def test_a_signal_in_the_middle_takes_the_change_back(tmp_path, monkeypatch, num
 
 def test_a_disk_that_is_full_from_the_start_refuses(tmp_path, monkeypatch):
     machine = Machine(tmp_path)
-    monkeypatch.setattr(journal.Journal, "write", lambda *_some: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(journal.Journal, "write", lambda *_some: (name for name in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(run.ApplyError, match=r"the journal cannot be written, so nothing was changed: .*No space left on device"):
         run.apply(simulated.layout(), system=machine)
     assert machine.online == {0, 1, 2, 3}
