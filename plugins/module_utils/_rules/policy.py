@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from typing import Dict, Iterator, List
 
+from .._isolation.grade import GRADES, grade
+from .._isolation.ground import Ground
 from .case import Case
 from .registry import REGISTRY, Outcome, fail, rule, unknown
-
-GRADES = "ABCDF"
 
 
 @rule(
@@ -34,20 +34,30 @@ def sec_one_trust(case: Case) -> Iterator[Outcome]:
     "sec-grade",
     "error",
     "The isolation that is asked for can be reached",
-    "Grade A needs a hypervisor, B cache partitioning and locked-down images; a core shared by two kernels ends at D.",
+    "Grade A needs a hypervisor, B cache partitioning and locked-down images, C an IOMMU and whole cores; what is not known never counts.",
 )
 def sec_grade(case: Case) -> Iterator[Outcome]:
-    grade = case.layout["policy"]["isolation"]["minimum_grade"]
+    wanted = case.layout["policy"]["isolation"]["minimum_grade"]
     path = ("policy", "isolation", "minimum_grade")
-    if grade is None:
+    if wanted is None:
         return
-    if len(grade) != 1 or grade not in GRADES:
-        yield fail("the isolation grade {0!r} does not exist.".format(grade), path, "choose one of A, B, C, D and F")
-    elif grade == "A":
+    if len(wanted) != 1 or wanted not in GRADES:
+        yield fail("the isolation grade {0!r} does not exist.".format(wanted), path, "choose one of A, B, C, D and F")
+    elif wanted == "A":
         message = "isolation grade A needs a hypervisor between the kernels, and a multikernel machine has none."
         yield fail(message, path, "ask for C, or use virtual machines")
-    elif grade == "B":
-        yield unknown("whether grade B is reached (cache partitioning, locked-down images) cannot be found out here.", path)
+    else:
+        found = grade(Ground(case.layout, case.facts))
+        reached = found.reaches(wanted)
+        reasons = "; ".join(one.sentence for one in found.against(wanted) if (one.met is None) is (reached is None))
+        if reached is False:
+            message = "isolation grade {0} is asked for and {1} is the best that can be reached: {2}.".format(
+                wanted, found.possible, reasons
+            )
+            yield fail(message, path, "ask for {0}, or see what mkl report says".format(found.possible))
+        elif reached is None:
+            message = "whether isolation grade {0} is reached is not known ({1} is): {2}.".format(wanted, found.proven, reasons)
+            yield unknown(message, path)
 
 
 @rule(

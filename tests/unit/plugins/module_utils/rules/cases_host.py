@@ -106,11 +106,45 @@ CASES = [
     RuleCase(
         "sec-grade",
         layout("policy", "isolation", "minimum_grade", "B"),
-        "whether grade B is reached (cache partitioning, locked-down images) cannot be found out here.",
+        "isolation grade B is asked for and D is the best that can be reached: no IOMMU confines all devices.",
+        placed=True,
+    ),
+    RuleCase(
+        "sec-grade",
+        both(layout("policy", "isolation", "minimum_grade", "B"), fact("iommu", {"translating": True, "interrupt_remapping": True})),
+        "whether isolation grade B is reached is not known (C is): whether caches are partitioned cannot be found out here; "
+        "whether images are locked down cannot be found out here.",
+        "unknown",
+        placed=True,
+    ),
+    RuleCase(
+        "sec-grade",
+        layout("policy", "isolation", "minimum_grade", "C"),
+        "whether isolation grade C is reached is not known (D is): whether an IOMMU confines devices is not known; "
+        "which cores run host, rt, web is not known.",
         "unknown",
         facts=False,
     ),
-    RuleCase("sec-grade", layout("policy", "isolation", "minimum_grade", "C"), facts=False),
+    RuleCase(
+        "sec-grade",
+        both(layout("policy", "isolation", "minimum_grade", "C"), fact("iommu", {"translating": None})),
+        "whether isolation grade C is reached is not known (D is): whether an IOMMU confines devices is not known.",
+        "unknown",
+        placed=True,
+    ),
+    RuleCase(
+        "sec-grade",
+        both(layout("policy", "isolation", "minimum_grade", "C"), fact("iommu", {"translating": True})),
+        placed=True,
+    ),
+    RuleCase(
+        "sec-grade",
+        both(layout("policy", "isolation", "minimum_grade", "D"), layout("instances", "rt", "trust", "secret")),
+        "isolation grade D is asked for and F is the best that can be reached: kernels of different trust (public, secret) "
+        "stand side by side without a waiver.",
+        facts=False,
+    ),
+    RuleCase("sec-grade", layout("policy", "isolation", "minimum_grade", "D"), facts=False),
     RuleCase(
         "sec-waiver",
         layout("waivers", "cpu-smt-spilt", "it is a test machine"),
