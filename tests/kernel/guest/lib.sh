@@ -1,6 +1,5 @@
 # Copyright (c) 2026 multikernel.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-# shellcheck shell=sh disable=SC2086,SC2154,SC2034,SC2046,SC1007
 # shellcheck shell=dash disable=SC1007,SC2034,SC2046,SC2086,SC2154  # sourced after one another; words are split on purpose
 # Sourced by the suites, inside the host kernel's guest.
 control=/sys/kernel/mkstock

@@ -154,6 +154,8 @@ static struct instance *plain_instance(unsigned int cpu)
 
 static struct instance *selected_instance(unsigned int cpu, const struct mk_selection *selection)
 {
+	struct mk_range entry = { selection->entry & PAGE_MASK, PAGE_SIZE };
+	bool inside = false;
 	unsigned int i;
 
 	if (!mk_image_find(selection->entry) || !cpumask_test_cpu(cpu, &selection->cpus))
@@ -161,11 +163,14 @@ static struct instance *selected_instance(unsigned int cpu, const struct mk_sele
 	for (i = 0; i < selection->nr_memory; i++) {
 		const struct mk_range *range = &selection->memory[i];
 
+		inside |= mk_range_overlap(range, &entry);
 		if (!mk_pool_covers(range) && !mk_memory_is_low(range))
 			return ERR_PTR(-EADDRNOTAVAIL);
 		if (mk_instance_uses(range))
 			return ERR_PTR(-EBUSY);
 	}
+	if (!inside)
+		return ERR_PTR(-EINVAL);
 	return new_instance(selection->entry, &selection->cpus, selection->memory,
 			    selection->nr_memory);
 }

@@ -13,8 +13,24 @@
 #include <linux/sizes.h>
 #include <linux/sysfs.h>
 #include <asm/e820/api.h>
+#include <asm/e820/types.h>
 
 #define LOW_CHUNK SZ_64K
+
+/* Devices and firmware tables are not, whatever the kernel calls them. */
+static bool firmware_calls_it_ram(u64 page)
+{
+	const struct e820_table *map = mk_firmware_map();
+	u32 i;
+
+	for (i = 0; i < map->nr_entries; i++) {
+		const struct e820_entry *entry = &map->entries[i];
+
+		if (page >= entry->addr && page + PAGE_SIZE <= entry->addr + entry->size)
+			return entry->type == E820_TYPE_RAM;
+	}
+	return false;
+}
 
 /*
  * Real memory that the host was told to leave alone (memmap=nn$ss): the firmware calls it RAM, so it is no device, and the
@@ -22,7 +38,7 @@
  */
 static bool reserved_at_boot(u64 page)
 {
-	return e820__mapped_raw_any(page, page + PAGE_SIZE, E820_TYPE_RAM) &&
+	return firmware_calls_it_ram(page) &&
 	       !e820__mapped_any(page, page + PAGE_SIZE, E820_TYPE_RAM) &&
 	       region_intersects(page, PAGE_SIZE, IORESOURCE_MEM, IORES_DESC_RESERVED) == REGION_INTERSECTS;
 }
@@ -39,7 +55,7 @@ static bool spare_low(u64 page)
 	struct page *p = pfn_to_online_page(PHYS_PFN(page));
 
 	return page + PAGE_SIZE <= mk_real_mode() && page < SZ_1M && p && PageReserved(p) &&
-	       e820__mapped_raw_any(page, page + PAGE_SIZE, E820_TYPE_RAM);
+	       firmware_calls_it_ram(page);
 }
 
 bool mk_memory_unused(const struct mk_range *range)

@@ -17,6 +17,7 @@
 #include <linux/printk.h>
 #include <linux/types.h>
 
+struct e820_table;
 struct kexec_segment;
 struct seq_file;
 
@@ -49,6 +50,7 @@ void mk_transition_lock(void);
 void mk_transition_unlock(void);
 phys_addr_t mk_boot_params(void);
 phys_addr_t mk_real_mode(void);
+const struct e820_table *mk_firmware_map(void);
 void mk_forget_booted(const struct cpumask *cpus);
 
 /* range.c: pieces of physical memory */

@@ -16,12 +16,14 @@
 #include <linux/jump_label.h>
 #include <linux/kprobes.h>
 #include <linux/static_call.h>
+#include <asm/e820/types.h>
 
 static atomic_t *kexec_lock;
 static int *kexec_load_disabled;
 static struct mutex *system_transition_mutex;
 static struct cpumask *booted_once;
 static struct static_key *use_shorthand;
+static struct e820_table **firmware_table;
 static phys_addr_t boot_params, real_mode;
 
 /*
@@ -79,6 +81,12 @@ phys_addr_t mk_real_mode(void)
 	return real_mode;
 }
 
+/* What the firmware said of the memory, untouched by memmap=. The kernel's own function for it is KVM's alone since 7.x. */
+const struct e820_table *mk_firmware_map(void)
+{
+	return *firmware_table;
+}
+
 /*
  * Once every present CPU was booted, the host sends its IPIs to "all but self" when all online CPUs are meant, and those
  * reach the CPU of an instance as well. A present CPU that was "never booted" keeps the host from it; the host sets the bit
@@ -101,7 +109,9 @@ int mk_symbol_start(void)
 	kexec_lock = mk_symbol("__kexec_lock");
 	kexec_load_disabled = mk_symbol("kexec_load_disabled");
 	system_transition_mutex = mk_symbol("system_transition_mutex");
-	if (!params || !header || !kexec_lock || !kexec_load_disabled || !system_transition_mutex) {
+	firmware_table = mk_symbol("e820_table_firmware");
+	if (!params || !header || !firmware_table || !kexec_lock || !kexec_load_disabled ||
+	    !system_transition_mutex) {
 		pr_err("this kernel lacks a symbol of kexec or of the boot code (is CONFIG_KEXEC set?)\n");
 		return -ENOENT;
 	}

@@ -1,6 +1,5 @@
 # Copyright (c) 2026 multikernel.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-# shellcheck shell=sh disable=SC2086,SC2154,SC2034,SC2046,SC1007
 # shellcheck shell=dash disable=SC1007,SC2034,SC2046,SC2086,SC2154  # sourced after one another; words are split on purpose
 # One instance from its load to its end, and the host beside it; no memory was reserved at boot.
 . /lib.sh
