@@ -102,7 +102,9 @@ class Machine:
                 self.stop()
                 if tries > retries:
                     tail = (self.folder / "com1.log").read_text(errors="replace")[-800:]
-                    raise MachineError(f"the machine did not answer on ssh within {deadline:.0f} s, {tries} tries; its console ends with:\n{tail}")
+                    raise MachineError(
+                        f"the machine did not answer on ssh within {deadline:.0f} s, {tries} tries; its console ends with:\n{tail}"
+                    )
             elif not warm and self._kernel_lies_in(spec.keep_free):
                 moved += 1
                 self.stop()
@@ -154,7 +156,8 @@ class Machine:
             "-cpu", CPU.get(spec.accel, "max"), "-smp", spec.cpus, "-m", spec.memory, "-display", "none", "-no-reboot", "-monitor", "none",
             "-qmp", "unix:qmp,server=on,wait=off", "-daemonize", "-pidfile", str(self.folder / "pid"),
             "-netdev", f"user,id=net0,hostfwd=tcp:127.0.0.1:{port}-:22", "-device", "virtio-net-pci,netdev=net0,romfile=",
-            "-drive", "file=disk.qcow2,if=virtio,cache=unsafe,format=qcow2", "-kernel", spec.kernel, "-initrd", spec.initrd, "-append", spec.append,
+            "-drive", "file=disk.qcow2,if=virtio,cache=unsafe,format=qcow2",
+            "-kernel", spec.kernel, "-initrd", spec.initrd, "-append", spec.append,
         ]  # fmt: skip
         for number in range(1, 5):
             command += ["-chardev", f"file,id=com{number},path=com{number}.log,append=on", "-serial", f"chardev:com{number}"]
