@@ -10,14 +10,11 @@ file cannot be read. Everything is printed to standard output, usage errors to s
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import difflib
-import json
 import sys
 import typing as t
 
-from ._model.errors import LayoutErrors
-from ._pydantic import MissingLibraryError
+# Everything else is imported where it is used: an answer that needs no layout must not wait for the libraries that read one.
+from ._missing import MissingLibraryError
 
 OK, INVALID, USAGE = 0, 1, 2
 
@@ -41,6 +38,16 @@ class UsageError(Exception):
     """A file given on the command line cannot be used; the text is a sentence."""
 
 
+class _Version(argparse.Action):
+    """--version: the version is looked up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_rest: t.Any) -> None:
+        from ._version import version
+
+        print(f"mkl {version()}")
+        parser.exit()
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code. arguments: as on the command line, sys.argv when None."""
     options = parser().parse_args(arguments)
@@ -62,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    top.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     command = _command(commands, "validate", validate, "say everything that is wrong with a layout, with file, line and column")
@@ -124,6 +132,7 @@ def plan(options: argparse.Namespace) -> int:
     """mkl plan: the steps in order, each with what takes it back."""
     from ..module_utils._plan.place import PlacementError, place
     from ._check import finding_line, located
+    from ._model.errors import LayoutErrors
     from ._offline import fresh_state, read_state, steps
 
     subject, canonical, digest = _valid(options)
@@ -154,6 +163,8 @@ def plan(options: argparse.Namespace) -> int:
 
 def render(options: argparse.Namespace) -> int:
     """mkl render: the machine as a picture, and the isolation summary."""
+    import dataclasses
+
     from ..module_utils._plan.place import PlacementError, place
     from ._check import finding_line, located
     from ._report import isolation, machine, svg
@@ -196,6 +207,8 @@ def explain(options: argparse.Namespace) -> int:
             print(f"{name:{width}}  {rule['severity']:7}  {rule['title']}")
         return OK
     if options.rule not in rules:
+        import difflib
+
         near = difflib.get_close_matches(options.rule, rules, 3)
         raise UsageError(
             f"there is no rule {options.rule!r}; " + (f"did you mean {' or '.join(near)}?" if near else "mkl explain lists all")
@@ -232,6 +245,7 @@ def _layout(command: argparse.ArgumentParser, facts: str, required: bool = False
 def _subject(options: argparse.Namespace) -> tuple[t.Any, list[t.Any]]:
     """The layout of FILE, or what keeps it from being read as YAML. Raises UsageError when there is no such file."""
     from ._check import Subject
+    from ._model.errors import LayoutErrors
 
     try:
         return Subject.of_file(options.file, options.key), []
@@ -244,6 +258,7 @@ def _subject(options: argparse.Namespace) -> tuple[t.Any, list[t.Any]]:
 def _valid(options: argparse.Namespace) -> tuple[t.Any, dict[str, t.Any] | None, str | None]:
     """Subject, canonical layout and digest; when there are errors, they are printed and the layout is None."""
     from ..module_utils._layout.canonical import digest
+    from ._model.errors import LayoutErrors
     from ._model.layout import load_layout
 
     subject, errors = _subject(options)
@@ -261,6 +276,7 @@ def _valid(options: argparse.Namespace) -> tuple[t.Any, dict[str, t.Any] | None,
 
 def _facts(path: str | None) -> dict[str, t.Any] | None:
     from ._check import read_facts
+    from ._model.errors import LayoutErrors
 
     if path is None:
         return None
@@ -301,6 +317,8 @@ def _tell(file: str, verdicts: list[tuple[str | None, t.Any]], verbose: bool) ->
 
 
 def _print_json(value: t.Any) -> None:
+    import json
+
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ._missing import MissingLibraryError
+
 IMPORT_ERROR: ImportError | None = None
 
 try:
@@ -57,16 +59,13 @@ __all__ = [
     "ConfigDict",
     "Field",
     "GetJsonSchemaHandler",
+    "MissingLibraryError",
     "PydanticCustomError",
     "ValidationError",
     "WithJsonSchema",
     "model_validator",
     "require",
 ]
-
-
-class MissingLibraryError(RuntimeError):
-    """pydantic is not installed where Ansible runs."""
 
 
 def require() -> None:

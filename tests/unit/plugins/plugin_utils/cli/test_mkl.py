@@ -237,11 +237,38 @@ def test_module_can_be_run_and_a_closed_pipe_is_no_error(layout: pathlib.Path) -
     assert (done.stdout, done.stderr) == ("{\n", "")
 
 
-def test_help_does_not_load_the_libraries(top: pathlib.Path) -> None:
-    """Lazy imports: the answer to a slip on the command line must not wait for them."""
-    program = f"import sys; from {_cli.__name__} import parser; parser(); sys.exit('ansible' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["explain", "cpu-present"]])
+def test_small_questions_do_not_load_the_libraries(arguments: list[str]) -> None:
+    """Lazy imports: an answer that needs no layout must not wait for what reads one."""
+    program = f"""
+import sys
+from {_cli.__name__} import main
+try:
+    main({arguments!r})
+except SystemExit:
+    pass
+sys.exit(", ".join(sorted({{"ansible", "pydantic", "yaml"}} & set(sys.modules))) or 0)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_schema_is_a_schema(mkl: Mkl) -> None:
     jsonschema.Draft202012Validator.check_schema(json.loads(mkl("schema")[1]))
+
+
+def test_version_is_that_of_the_collection(capsys: pytest.CaptureFixture[str], top: pathlib.Path) -> None:
+    with pytest.raises(SystemExit) as ended:
+        _cli.main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"mkl {yaml.safe_load((top / 'galaxy.yml').read_text())['version']}\n"
+
+
+def test_version_of_a_collection_that_galaxy_installed(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Galaxy leaves galaxy.yml out and writes MANIFEST.json."""
+    from ansible_collections.multikernel.core.plugins.plugin_utils import _version
+
+    monkeypatch.setattr(_version, "TOP", tmp_path)
+    assert _version.version() == "of unknown version"
+    (tmp_path / "MANIFEST.json").write_text('{\n "collection_info": {\n  "namespace": "multikernel",\n  "version": "1.2.3"\n }\n}\n')
+    assert _version.version() == "1.2.3"
