@@ -126,11 +126,12 @@ class Parts:
         self.initrd.write_bytes(initramfs(outer))
 
 
-def memory_of(suite: str) -> str | None:
-    """What a suite asks for in its line `# machine: memory=MIB`."""
+def wish_of(suite: str, name: str) -> str | None:
+    """What a suite asks for in a line `# machine: NAME=VALUE`."""
+    mark = f"# machine: {name}="
     for line in (HERE / f"guest/suites/{suite}.sh").read_text(encoding="utf-8").splitlines():
-        if line.startswith("# machine: memory="):
-            return line.partition("=")[2].strip()
+        if line.startswith(mark):
+            return line.removeprefix(mark).strip()
     return None
 
 
@@ -138,9 +139,9 @@ class Guest:
     """One boot of the host kernel; its console line by line."""
 
     def __init__(self, parts: Parts, suite: str, logs: Path, machine: argparse.Namespace) -> None:
-        append = f"console=ttyS0,115200 quiet rdinit=/init panic=-1 mktest={suite} {machine.append}".strip()
+        append = f"console=ttyS0,115200 quiet rdinit=/init panic=-1 mktest={suite} {wish_of(suite, 'append') or ''} {machine.append}"
         command = ["nice", "-n", "5", machine.qemu, "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", machine.cpu]
-        command += ["-smp", "4", "-m", memory_of(suite) or machine.memory, "-display", "none", "-no-reboot", "-nic", "none", "-monitor", "none"]
+        command += ["-smp", "4", "-m", wish_of(suite, "memory") or machine.memory, "-display", "none", "-no-reboot", "-nic", "none", "-monitor", "none"]
         command += ["-serial", "stdio", "-serial", f"file:{logs}/{suite}-ttyS1.log", "-serial", f"file:{logs}/{suite}-ttyS2.log"]
         command += ["-kernel", str(parts.image), "-initrd", str(parts.initrd), "-append", append]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
