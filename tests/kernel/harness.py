@@ -139,9 +139,11 @@ class Guest:
     """One boot of the host kernel; its console line by line."""
 
     def __init__(self, parts: Parts, suite: str, logs: Path, machine: argparse.Namespace) -> None:
-        append = f"console=ttyS0,115200 quiet rdinit=/init panic=-1 mktest={suite} {wish_of(suite, 'append') or ''} {machine.append}"
+        append = f"console=ttyS0,115200 quiet rdinit=/init panic=-1 mktest={suite}"
+        append += f" {wish_of(suite, 'append') or ''} {machine.append}"
         command = ["nice", "-n", "5", machine.qemu, "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", machine.cpu]
-        command += ["-smp", "4", "-m", wish_of(suite, "memory") or machine.memory, "-display", "none", "-no-reboot", "-nic", "none", "-monitor", "none"]
+        command += ["-smp", "4", "-m", wish_of(suite, "memory") or machine.memory]
+        command += ["-display", "none", "-no-reboot", "-nic", "none", "-monitor", "none"]
         command += ["-serial", "stdio", "-serial", f"file:{logs}/{suite}-ttyS1.log", "-serial", f"file:{logs}/{suite}-ttyS2.log"]
         command += ["-kernel", str(parts.image), "-initrd", str(parts.initrd), "-append", append]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -149,11 +149,13 @@ bool mk_area_put(struct mk_area *area, unsigned int ring, const struct mk_messag
 {
 	u32 head = get(area, AT_HEAD(ring));
 	u32 tail = smp_load_acquire(word(area, AT_TAIL(ring)));
+	u64 size = min_t(u64, message->size, area->message_size);
+	struct mk_message *to = slot(area, ring, head);
 
 	if (head - tail >= area->slots)
 		return false;
-	memcpy(slot(area, ring, head), message,
-	       SLOT_HEADER + min_t(u64, message->size, area->message_size));
+	memcpy(to, message, SLOT_HEADER + size);
+	to->size = size;
 	smp_store_release(word(area, AT_HEAD(ring)), head + 1);
 	return true;
 }
