@@ -25,5 +25,5 @@ def test_nothing_is_remembered_as_running(multikernel):
 
 
 def test_host_kernel_is_sound(host):
-    trouble = host.run("dmesg | grep -iE 'oops|BUG:|soft lockup|rcu.*stall|general protection|Call Trace'")
+    trouble = host.run("dmesg | grep -E 'Oops|BUG:|soft lockup|rcu.*stall|general protection|Call Trace'")
     assert trouble.stdout == ""

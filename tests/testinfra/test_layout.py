@@ -75,7 +75,7 @@ def test_no_second_kernel_wrote_to_the_hosts_console(console):
 
 
 def test_host_kernel_is_sound(host):
-    trouble = host.run("dmesg | grep -iE 'oops|BUG:|soft lockup|rcu.*stall|general protection|Call Trace'")
+    trouble = host.run("dmesg | grep -E 'Oops|BUG:|soft lockup|rcu.*stall|general protection|Call Trace'")
     assert trouble.stdout == ""
 
 
