@@ -4,7 +4,8 @@
 """mkl: read, judge, plan and draw layouts on this machine, without touching another.
 
 Exit codes: 0 all is well; 1 the layout is invalid, breaks a rule or cannot be planned; 2 the command was used wrongly or a
-file cannot be read. Everything is printed to standard output, usage errors to standard error.
+file cannot be read; 3 (report --diff) a way between two kernels opened. Everything is printed to standard output, usage errors
+to standard error.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ exit codes:
   0  all is well
   1  the layout is invalid, breaks a rule, or cannot be planned
   2  wrong usage, or a file that cannot be read
+  3  mkl report --diff: a way between two kernels opened
 
 examples:
   mkl validate examples/layouts/minimal.yml
@@ -30,6 +32,7 @@ examples:
   mkl validate layout.yml --facts here.json --format sarif > findings.sarif
   mkl plan layout.yml --facts here.json
   mkl render layout.yml --facts here.json --format svg > machine.svg
+  mkl report layout.yml --facts here.json --diff changed.yml
   mkl validate group_vars/all.yml --key multikernel_layout
 """
 
@@ -89,6 +92,13 @@ def parser() -> argparse.ArgumentParser:
         "--format", choices=("text", "svg", "json"), default="text", help="picture and report, picture, or data (default: text)"
     )
     command.add_argument("--ascii", action="store_true", help="draw in plain ASCII (text only)")
+
+    command = _command(commands, "report", report, "say what stops each kernel from reaching each other, way by way")
+    _layout(command, facts="the machine (a bundle from mkl facts); without it much is not known")
+    command.add_argument("--diff", metavar="NEW", help="a second layout file: tell what opened and closed from FILE to NEW")
+    command.add_argument("--kernel", metavar="NAME", action="append", default=[], help="only pairs with this kernel (repeat)")
+    command.add_argument("--format", choices=("text", "json"), default="text", help="how to report (default: text)")
+    command.add_argument("--ascii", action="store_true", help="write plain ASCII (text only)")
 
     _command(commands, "schema", schema, "print the JSON Schema of the layout language (2020-12)")
 
@@ -183,11 +193,19 @@ def render(options: argparse.Namespace) -> int:
         sys.stdout.write(svg.draw(shown, bundle))
     elif options.format == "json":
         memory = [dataclasses.asdict(piece) for piece in machine.memory_map(shown, bundle)]
-        ways = [way.to_dict() for way in isolation.ways(shown, bundle)]
-        _print_json({"layout": shown, "cpus": machine.owners(shown, bundle), "memory": memory, "isolation": ways})
+        told = isolation.report(shown, bundle)
+        _print_json({"layout": shown, "cpus": machine.owners(shown, bundle), "memory": memory, "isolation": told})
     else:
         print(machine.draw(shown, bundle, None, options.ascii), isolation.summary(shown, bundle, options.ascii), sep="\n\n")
     return OK
+
+
+def report(options: argparse.Namespace) -> int:
+    """mkl report: the isolation report, or what changed in it from one layout to another."""
+    from ._report import command
+
+    code, text = command.report(options.file, options.key, options.facts, options.diff, options.kernel, options.format, options.ascii)
+    return _said(code, text)
 
 
 def schema(options: argparse.Namespace) -> int:
@@ -240,6 +258,14 @@ def _layout(command: argparse.ArgumentParser, facts: str, required: bool = False
     command.add_argument("file", metavar="FILE", help="layout file, YAML or JSON")
     command.add_argument("--key", metavar="KEY", help="dotted key of the layout in FILE, when it is not the whole file")
     command.add_argument("--facts", metavar="F", help=facts, required=required, **({"action": "append"} if several else {}))
+
+
+def _said(code: int, text: str) -> int:
+    """Print an answer where it belongs: wrong usage is told to standard error."""
+    if code == USAGE:
+        raise UsageError(text)
+    print(text)
+    return code
 
 
 def _subject(options: argparse.Namespace) -> tuple[t.Any, list[t.Any]]:

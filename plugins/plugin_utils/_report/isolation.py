@@ -1,140 +1,218 @@
 # Copyright (c) 2026 multikernel.core contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What does and does not separate these kernels from each other, way by way.
+"""What does and does not separate the kernels of a layout, way by way, as data and as text.
 
 There is no hypervisor below a multikernel machine: every kernel runs in ring 0. So the report never says "isolated"; it
-names each way on which one kernel can reach another, and says whether anything stands in that way. Sources: Intel SDM
-volume 3 (local APIC, VMX-less ring 0), Documentation/admin-guide/hw-vuln of the kernel.
+names each way on which one kernel can reach another, and what stands in that way. The verdicts are made in the target ring
+(module_utils/_isolation), where the gate stands; here they are only put into words and tables.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import textwrap
 import typing as t
 
-from ...module_utils._layout import cpuset
+from ...module_utils._isolation import fate, grade, vector, verdict
+from ...module_utils._isolation.ground import Ground
+from ...module_utils._layout.canonical import digest
 from . import grid
-from .machine import living
 
-#: What stands in the way: nothing; only software that the other kernel could undo; nobody can tell from these facts.
-OPEN, SOFTWARE, UNKNOWN, ABSENT = "open", "software only", "not known", "not shared"
+VERSION = 1
+#: Pairs grow with the square of the kernels: beyond this many, kernels must be named.
+MOST_PAIRS = 20_000
 
-
-@dataclasses.dataclass(frozen=True)
-class Way:
-    """One way (vector) from a kernel to another: what it is called, what stands in it, the kernels concerned, a sentence."""
-
-    vector: str
-    barrier: str
-    kernels: tuple[str, ...]
-    sentence: str
-
-    def to_dict(self) -> dict[str, t.Any]:
-        """Plain data, for reports that other programs read."""
-        return {"vector": self.vector, "barrier": self.barrier, "kernels": list(self.kernels), "sentence": self.sentence}
+#: The verdicts as they are called in tables.
+SHORT = {
+    vector.HARDWARE: "hardware",
+    vector.SOFTWARE: "own software",
+    vector.DETECTED: "detected",
+    vector.OPEN: "open",
+    vector.UNKNOWN: "not known",
+    "partly": "partly",
+}
+_LONG = {**SHORT, vector.HARDWARE: "prevented by hardware", vector.SOFTWARE: "prevented by own software only"}
 
 
-def ways(layout: dict[str, t.Any], facts: dict[str, t.Any] | None = None) -> list[Way]:
-    """Every way on which the kernels of a placed layout can reach each other on this machine. Pure."""
-    kernels = ("host", *living(layout))
-    return [
-        Way("memory", OPEN, kernels, "a kernel maps only its own RAM, but ring 0 of any of them can map and change all of it"),
-        Way("interrupts", OPEN, kernels, "any kernel can send IPI, NMI and INIT to any CPU; INIT stops the kernel that runs there"),
-        _dma(facts, kernels),
-        Way(
-            "machine reset",
-            OPEN,
-            kernels,
-            "a triple fault, or a reset by port 0xcf9 or the keyboard controller, in one kernel resets them all",
-        ),
-        Way("machine-wide state", OPEN, kernels, "WBINVD, MTRRs, microcode and other MSRs act on the whole package, whoever uses them"),
-        Way("hardware errors", OPEN, kernels, "a machine check, an SMI, heat or a power limit strikes all kernels of the package"),
-        *_shared_hardware(layout, facts),
-        *_trust(layout),
-    ]
+class TooManyPairsError(Exception):
+    """The report would be too long to be of use; the text says what to ask for instead."""
+
+
+def report(layout: dict[str, t.Any], facts: dict[str, t.Any] | None = None, kernels: t.Collection[str] = ()) -> dict[str, t.Any]:
+    """The whole report on a canonical or placed layout as plain data; its form is that of shape.SCHEMA.
+
+    kernels: only pairs that one of these belongs to (default: all). Raises TooManyPairsError when there are more than MOST_PAIRS.
+    """
+    ground = Ground(layout, facts)
+    pairs = _pairs(ground, kernels)
+    found = grade.grade(ground)
+    wanted = layout["policy"]["isolation"]["minimum_grade"]
+    return {
+        "format": "multikernel-isolation",
+        "version": VERSION,
+        "layout": {"name": layout["name"], "digest": digest(_unplaced(layout))},
+        "machine": None if facts is None else {"hostname": facts.get("hostname"), "boot_id": facts.get("boot_id")},
+        "grade": {
+            "proven": found.proven,
+            "possible": found.possible,
+            "minimum": wanted,
+            "reached": None if wanted is None else found.reaches(wanted),
+            "conditions": [one.to_dict() for one in found.conditions],
+        },
+        "vectors": [
+            {"id": one.id, "title": one.title, "what": one.what, "hypervisor": {"verdict": one.hypervisor, "how": one.how}}
+            for one in vector.VECTORS
+        ],
+        "kernels": [
+            {"name": one.name, "kind": one.kind, "cpus": None if one.cpus is None else sorted(one.cpus), "trust": one.trust}
+            for one in ground.kernels.values()
+        ],
+        "pairs": [
+            {
+                "from": source,
+                "to": target,
+                "ways": {
+                    way: {"verdict": cell.verdict, "why": cell.why, "evidence": list(cell.evidence)}
+                    for way, cell in verdict.judge(ground, source, target).items()
+                },
+            }
+            for source, target in pairs
+        ],
+        "shared_fate": [one.to_dict() for one in fate.fates(ground)],
+    }
+
+
+def text(found: dict[str, t.Any], ascii_only: bool = False) -> str:
+    """The report as text of at most 100 columns: the grade, a table of the ways beside a hypervisor, then each way in detail."""
+    arrow = "->" if ascii_only else "→"
+    names = [one["name"] for one in found["kernels"]]
+    lines = [*_grade_lines(found), ""]
+    lines += _wrapped(
+        f"No hypervisor stands between {_listed(names)}: what a kernel does not do to another is up to its own code, or up to the "
+        "hardware where that is said. A verdict is about one way, never about all."
+    )
+    head = ["WAY", "WORST HERE", "BELOW JAILHOUSE", "WHAT IT WOULD DO"]
+    rows = []
+    for way in found["vectors"]:
+        cells = [pair["ways"][way["id"]]["verdict"] for pair in found["pairs"]]
+        worst = SHORT[max(cells, key=vector.VERDICTS.index)] if cells else "no pair"
+        rows.append([way["title"], worst, SHORT[way["hypervisor"]["verdict"]], way["hypervisor"]["how"]])
+    lines += ["", grid.columns(head, rows)]
+    for way in found["vectors"]:
+        lines += ["", f"{way['title'].upper()}: {way['what']}"]
+        for (kind, why, evidence), pairs in _cells(found, way["id"]).items():
+            lines += _wrapped(f"{_LONG[kind]}: {_who(pairs, names, arrow)}", "  ", "    ")
+            lines += _wrapped(f"{why} [{', '.join(evidence)}]", "    ", "    ")
+    lines += ["", "SHARED FATE: what strikes several kernels at once, however well they behave"]
+    for one in found["shared_fate"]:
+        lines += _wrapped(f"{one['name']}: {_listed(one['kernels'])}; {one['sentence']}", "  ", "    ")
+    return "\n".join(_plain(line) if ascii_only else line for line in lines)
 
 
 def summary(layout: dict[str, t.Any], facts: dict[str, t.Any] | None = None, ascii_only: bool = False) -> str:
-    """The ways as text for a terminal, at most 100 columns: what is not isolated between these kernels."""
-    found = ways(layout, facts)
-    bullet = "*" if ascii_only else "•"
-    lead = f"Nothing below these kernels ({_listed(found[0].kernels)}) keeps them apart: "
-    lines = textwrap.wrap(lead + "they share one machine without a hypervisor between them.", grid.WIDTH)
-    for way in found:
-        mark = f"{bullet} {way.vector} ({way.barrier}): "
-        lines += textwrap.wrap(mark + way.sentence + ".", grid.WIDTH, subsequent_indent="  ")
-    lines += textwrap.wrap(
-        "What holds by software, as long as every kernel is well-behaved: each has its own CPUs and its own RAM in its memory map, "
-        "and the host keeps those CPUs offline and that RAM out of its allocator.",
-        grid.WIDTH,
-    )
-    return "\n".join(lines)
+    """A few lines for the end of a run: the grade, and the worst verdict of each way over all ordered pairs."""
+    ground = Ground(layout, facts)
+    found = grade.grade(ground)
+    names = list(ground.kernels)
+    # Which kernels these are does not matter here: a few of each sort stand for all.
+    pairs = verdict.pairs(ground) if len(names) <= 64 else [("host", names[1]), *((name, "host") for name in names[1:])]
+    judged = [verdict.judge(ground, *pair) for pair in pairs]
+    worst: dict[tuple[int, bool, str], list[str]] = {}
+    for way in vector.VECTORS:
+        kinds = [one[way.id].verdict for one in judged]
+        kind = max(kinds, key=vector.VERDICTS.index, default=vector.UNKNOWN)
+        differ = len(set(kinds)) > 1
+        said = f"{_LONG[kind]}, {'at worst' if differ else 'each to each'}"
+        worst.setdefault((-vector.VERDICTS.index(kind), differ, said), []).append(way.title)
+    reason = _first_reason(found)
+    lines = _wrapped(f"Isolation grade {_graded(found.proven, found.possible)}: {reason}. No hypervisor stands between {_listed(names)}.")
+    for (_rank, _differ, said), ways in sorted(worst.items()):
+        lines += _wrapped(f"{said}: {'; '.join(ways)}", "  ", "    ")
+    lines.append("mkl report tells what stands in each way, for each ordered pair, and what a hypervisor would do.")
+    return "\n".join(_plain(line) if ascii_only else line for line in lines)
 
 
-def _dma(facts: dict[str, t.Any] | None, kernels: tuple[str, ...]) -> Way:
-    iommu = (facts or {}).get("iommu")
-    if iommu is None:
-        return Way(
-            "device DMA",
-            UNKNOWN,
-            kernels,
-            "whether an IOMMU confines the devices of a kernel to its RAM is not in the facts; assume that it does not",
-        )
-    if iommu:
-        return Way("device DMA", SOFTWARE, kernels, "an IOMMU translates, but it belongs to the host, and any ring 0 can reprogram it")
-    return Way("device DMA", OPEN, kernels, "there is no IOMMU: a device of one kernel can write to the RAM of all")
+def _pairs(ground: Ground, kernels: t.Collection[str]) -> list[tuple[str, str]]:
+    count = len(ground.kernels)
+    if not kernels and count * (count - 1) > MOST_PAIRS:
+        raise TooManyPairsError(f"{count} kernels make {count * (count - 1)} ordered pairs: name some kernels to report on")
+    if not kernels:
+        return verdict.pairs(ground)
+    return [(one, other) for one in ground.kernels for other in ground.kernels if one != other and (one in kernels or other in kernels)]
 
 
-def _shared_hardware(layout: dict[str, t.Any], facts: dict[str, t.Any] | None) -> t.Iterator[Way]:
-    """Caches, cores and memory controllers that two kernels use at the same time: side channels and contention."""
-    each = ((facts or {}).get("cpus") or {}).get("each") or {}
-    cpus = _cpus(layout, facts)
-    if not each or len(cpus) <= len(living(layout)):
-        yield Way(
-            "side channels", UNKNOWN, ("host", *living(layout)), "which caches and cores are shared cannot be told without facts and places"
-        )
-        return
-    for vector, key, what in (
-        ("SMT siblings", "siblings", "run on threads of one core and share its caches and buffers"),
-        ("last-level cache", "llc", "share a last-level cache: timing leaks, and one can push out the other's lines"),
-    ):
-        unknown = sorted(number for name in cpus for number in cpus[name] if not (each.get(str(number)) or {}).get(key))
-        together = _together(cpus, {number: set((each.get(str(number)) or {}).get(key) or []) for name in cpus for number in cpus[name]})
-        if together:
-            yield Way(vector, OPEN, tuple(cpus), f"{'; '.join(_listed(names) for names in together)} {what}")
-        elif unknown:
-            yield Way(vector, UNKNOWN, tuple(cpus), f"the facts do not say what CPU {cpuset.format(unknown)} shares")
-        else:
-            yield Way(vector, ABSENT, tuple(cpus), "no two of these kernels share one")
-    yield Way("memory bandwidth", OPEN, tuple(cpus), "one kernel can slow the others down by its memory traffic")
+def _unplaced(layout: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The layout without its places: its digest names what was declared."""
+
+    def bare(one: dict[str, t.Any]) -> dict[str, t.Any]:
+        return {key: value for key, value in one.items() if key != "placed"}
+
+    parts = {part: {name: bare(one) for name, one in layout[part].items()} for part in ("instances", "channels")}
+    return {**layout, **parts}
 
 
-def _together(cpus: dict[str, set[int]], groups: dict[int, set[int]]) -> list[tuple[str, ...]]:
-    """The sets of kernels that meet in one group of CPUs, each set once, larger sets swallowing their parts."""
-    met = {tuple(name for name in cpus if cpus[name] & group) for group in groups.values()}
-    several = [names for names in met if len(names) > 1]
-    return sorted(names for names in several if not any(set(names) < set(other) for other in several))
+def _grade_lines(found: dict[str, t.Any]) -> list[str]:
+    own = found["grade"]
+    where = f" on {found['machine']['hostname'] or 'a machine'}" if found["machine"] else ""
+    lines = [f"{found['layout']['name']}{where}: isolation grade {_graded(own['proven'], own['possible'])} (A to F)"]
+    for one in own["conditions"]:
+        mark = {True: "yes", False: "no ", None: "?  "}[one["met"]]
+        lines += _wrapped(f"{mark} for {one['grade']}: {one['sentence']} [{', '.join(one['evidence'])}]", "  ", "             ")
+    if own["minimum"] is not None:
+        said = {True: "is reached", False: "is NOT reached", None: "is not known to be reached"}[own["reached"]]
+        lines.append(f"The layout asks for grade {own['minimum']}, which {said}.")
+    return lines
+
+
+def _graded(proven: str, possible: str) -> str:
+    return proven if proven == possible else f"{proven}, at best {possible}"
+
+
+def _first_reason(found: grade.Grade) -> str:
+    """What keeps it from the next grade."""
+    following = grade.GRADES[min(grade.GRADES.index(found.proven) + 1, len(grade.GRADES) - 1)]
+    return "; ".join(one.sentence for one in found.against(following)) or "nothing is missing"
+
+
+def _cells(found: dict[str, t.Any], way: str) -> dict[tuple[str, str, tuple[str, ...]], list[tuple[str, str]]]:
+    """The pairs by what is said of them, the worst first; what differs only by the kernel's own name is said once."""
+    cells: dict[tuple[str, str, tuple[str, ...]], list[tuple[str, str]]] = {}
+    for pair in found["pairs"]:
+        cell = pair["ways"][way]
+        evidence = tuple(_nameless(one) for one in cell["evidence"])
+        cells.setdefault((cell["verdict"], cell["why"], evidence), []).append((pair["from"], pair["to"]))
+    return dict(sorted(cells.items(), key=lambda item: -vector.VERDICTS.index(item[0][0])))
+
+
+def _nameless(evidence: str) -> str:
+    """layout:instances.web.image as layout:instances.*.image."""
+    head, dot, rest = evidence.partition("layout:instances.")
+    _name, second, key = rest.rpartition(".")
+    return f"{dot}*.{key}" if dot and not head and second else evidence
+
+
+def _who(pairs: list[tuple[str, str]], names: list[str], arrow: str) -> str:
+    """The pairs in few words: by their first kernel, and `all others` where that is so."""
+    if len(pairs) == len(names) * (len(names) - 1):
+        return f"each {arrow} each other"
+    targets: dict[tuple[str, ...], list[str]] = {}
+    for source in dict.fromkeys(one for one, _other in pairs):
+        targets.setdefault(tuple(other for one, other in pairs if one == source), []).append(source)
+    # Those that reach everyone differ in the one that is themselves.
+    full = [source for key, sources in targets.items() if len(key) == len(names) - 1 for source in sources]
+    parts = [f"{', '.join(full)} {arrow} all others"] if full else []
+    parts += [f"{', '.join(sources)} {arrow} {', '.join(key)}" for key, sources in targets.items() if len(key) < len(names) - 1]
+    return "; ".join(parts)
 
 
 def _listed(names: t.Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    shown = [*names[:8], f"{len(names) - 8} more"] if len(names) > 9 else list(names)
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
 
 
-def _cpus(layout: dict[str, t.Any], facts: dict[str, t.Any] | None) -> dict[str, set[int]]:
-    placed = {name: set(one["placed"]["cpus"]) for name, one in living(layout).items() if "placed" in one}
-    present = set(((facts or {}).get("cpus") or {}).get("present") or [])
-    host = set(layout["host"]["cpus"]) if layout["host"]["cpus"] is not None else present - set().union(*placed.values())
-    return {"host": host, **placed} if host else placed
+def _wrapped(line: str, first: str = "", rest: str = "") -> list[str]:
+    return textwrap.wrap(line, grid.WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False)
 
 
-def _trust(layout: dict[str, t.Any]) -> t.Iterator[Way]:
-    labels: dict[str, list[str]] = {}
-    for name, one in living(layout).items():
-        if one["trust"] is not None:
-            labels.setdefault(one["trust"], []).append(name)
-    if len(labels) > 1:
-        groups = "; ".join(f"{label}: {', '.join(names)}" for label, names in sorted(labels.items()))
-        names = tuple(name for members in labels.values() for name in members)
-        yield Way("trust", OPEN, names, f"different labels stand side by side ({groups}); only good behaviour keeps them apart")
+def _plain(line: str) -> str:
+    return line.encode("ascii", "replace").decode("ascii")

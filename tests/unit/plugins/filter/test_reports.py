@@ -30,7 +30,7 @@ def test_every_documented_filter_is_there() -> None:
 @pytest.mark.parametrize("value", [LAYOUT, {"placed": LAYOUT, "changed": False}])
 def test_layout_and_result_are_both_welcome(value: t.Any) -> None:
     assert "0x40000000-0x43ffffff" in FILTERS["machine_picture"](value, ascii=True)
-    assert "keeps them apart" in FILTERS["isolation_summary"](value)
+    assert "No hypervisor stands between host and rt." in FILTERS["isolation_summary"](value)
 
 
 def test_instances_become_a_table() -> None:

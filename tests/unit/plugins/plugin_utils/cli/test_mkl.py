@@ -142,7 +142,7 @@ def test_render_draws_and_tells_what_is_not_isolated(mkl: Mkl, layout: pathlib.P
     code, out, _err = mkl("render", layout, "--facts", bundle, "--ascii")
     assert code == 0
     assert "| web " in out
-    assert "keeps them apart" in out
+    assert "Isolation grade D, at best B: " in out
     out.encode("ascii")
 
 
@@ -150,7 +150,29 @@ def test_render_as_data_tells_owners_and_ways(mkl: Mkl, layout: pathlib.Path, bu
     told = json.loads(mkl("render", layout, "--facts", bundle, "--format", "json")[1])
     assert told["cpus"] == {"host": "0-1", "web": "2", "rt": "3"}
     assert {"base": 0x40000000, "size": 16 << 20, "label": "rt", "kernels": ["rt"], "shared": False} in told["memory"]
-    assert {"memory", "interrupts"} <= {way["vector"] for way in told["isolation"]}
+    assert told["isolation"]["pairs"][0]["ways"]["reset"]["verdict"] == "open"
+
+
+def test_report_tells_each_way_and_gates_on_the_minimum_grade(mkl: Mkl, tmp_path: pathlib.Path, good: Plain, bundle: pathlib.Path) -> None:
+    file = tmp_path / "layout.yml"
+    for grade, expected in ((None, 0), ("D", 0), ("C", 1)):
+        good["policy"] = {"isolation": {"minimum_grade": grade}}
+        file.write_text(yaml.safe_dump(good, sort_keys=False))
+        code, out, _err = mkl("report", file, "--facts", bundle)
+        assert code == expected
+        assert "MACHINE RESET: " in out
+
+
+def test_report_tells_what_opened_and_says_so_in_its_exit_code(mkl: Mkl, tmp_path: pathlib.Path, good: Plain, layout: pathlib.Path) -> None:
+    good["instances"]["web"]["cmdline"] = "panic=10"
+    good["images"]["debian"]["format"] = "bzimage"
+    other = tmp_path / "other.yml"
+    other.write_text(yaml.safe_dump(good, sort_keys=False))
+    code, out, _err = mkl("report", layout, "--diff", other, "--format", "json")
+    told = json.loads(out)
+    assert (code, told["worse"]) == (0, False)  # which kernel it is, is known now
+    assert mkl("report", other, "--diff", layout)[0] == 3
+    assert mkl("report", layout, "--diff", tmp_path / "missing.yml")[0] == 2
 
 
 def test_render_as_svg(mkl: Mkl, layout: pathlib.Path, bundle: pathlib.Path) -> None:
