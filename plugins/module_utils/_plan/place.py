@@ -202,12 +202,7 @@ class _Placement:
             if kept is not None and not any(ranges.overlap((kept, kept + LOW_SIZE), one) for one in taken):
                 base: Optional[int] = kept
             else:
-                reserved = [
-                    (spec["low"], spec["low"] + LOW_SIZE)
-                    for other, spec in self.kept.items()
-                    if other in linux and other != name and spec.get("low") is not None
-                ]
-                base = ranges.first_fit(ranges.subtract(available, taken + reserved), LOW_SIZE, ranges.PAGE)
+                base = ranges.first_fit(ranges.subtract(available, taken), LOW_SIZE, ranges.PAGE)
             if base is None:
                 self._no_low(name, chunks is None, available)
                 continue

@@ -261,9 +261,10 @@ def test_a_renamed_file_with_the_same_contents_is_no_change(machine):
 def test_after_a_boot_of_the_host_everything_starts_again(machine):
     run.apply(two(), system=machine)
     machine = machine.reboot()
-    result = run.apply(two(), system=machine)
-    assert set(machine.running()) == {"web", "db"}
+    result = run.apply(simulated.layout(instances={"web": instance()}), system=machine)
+    assert machine.running() == {"web": [1]}
     assert result["changed"]
+    assert result["after"]["made"]["cpus"] == [1]
     assert machine.harm == []
 
 
@@ -439,3 +440,17 @@ def test_a_block_that_goes_at_the_second_attempt_is_enough(tmp_path, monkeypatch
     monkeypatch.setattr(machine, "write", reluctant)
     run.apply(simulated.layout(), system=machine)
     assert machine.running() == {"web": [1]}
+
+
+def test_an_instance_whose_stop_fails_goes_on_undisturbed(tmp_path):
+    machine = Machine(tmp_path)
+    run.apply(simulated.layout(), system=machine)
+    mark = machine.mailboxes[0x40000000]["nonce"]
+    machine.fails[("mkstock/kill", None)] = "the kernel says no"
+    with pytest.raises(run.ApplyError) as caught:
+        run.apply(None, state="absent", system=machine)
+    assert caught.value.message == "the kernel says no; undone: attach the host to channel beat"
+    assert machine.mailboxes[0x40000000]["nonce"] == mark
+    assert machine.channels["beat"]["end"] == 0
+    machine.fails.clear()
+    assert not run.apply(simulated.layout(), system=machine)["changed"]
