@@ -66,6 +66,10 @@ attributes:
 notes:
   - A running instance is restarted only when the layout has C(policy.disruption=allow). Stopping it is permitted when the layout names
     it with C(state=absent), V(defined) or V(loaded); an instance that a layout no longer names needs C(policy.disruption=allow).
+  - An instance that ended (panicked, halted, powered off) is started again. One that runs and no longer reports is left alone, and is
+    restarted when the layout has C(restart=on-failure) or V(always) for it.
+  - Instances boot side by side where the kernel can choose an image by its entry (mkstock), else one after the other.
+  - A signal in the middle (a connection that breaks) takes the change back before the module ends.
   - Must be run as root.
 seealso:
   - module: multikernel.core.layout_info

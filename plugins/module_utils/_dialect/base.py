@@ -48,7 +48,7 @@ class InstanceError(DialectError):
 
 
 class Dialect(Protocol):
-    """How one kind of multikernel host is spoken to. Adding a dialect touches its own file and one line of `choose`."""
+    """How one kind of multikernel host is spoken to. Adding a dialect touches its own file and one line of choice.py."""
 
     name: str
 

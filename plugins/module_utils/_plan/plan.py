@@ -107,8 +107,7 @@ class _Planner:
         wanted, load = self._list(start, load)
         wanted += [step for name in down for step in _take_down(name, self.have[name], self.attached)]
         wanted += self._release() + self._acquire()
-        for name in self._writers_first(start):
-            wanted += steps.start(self.specs[name], self._instance(name)["health"], self._can_attach())
+        wanted += self._start(self._writers_first(start))
         for name in load:
             wanted += [steps.load(self.specs[name])] + (steps.attachments(self.specs[name]) if self._can_attach() else [])
         wanted += self._attach_kept(start, load)
@@ -223,6 +222,14 @@ class _Planner:
         for name, one in sorted(self.specs.items()):
             wanted += [steps.cpu_offline(cpu, name) for cpu in one["cpus"] if cpu in self.state["cpus"]["online"]]
         return wanted
+
+    def _start(self, names: List[str]) -> List[Step]:
+        """One after the other on the RFC's kernel. Where an image is chosen by its entry, the boot call waits for the CPU's
+        arrival, and the instances boot side by side."""
+        if not self.state.get("select"):
+            return [step for name in names for step in steps.start(self.specs[name], self._instance(name)["health"], self._can_attach())]
+        launched = [step for name in names for step in steps.launch(self.specs[name], self._can_attach())]
+        return launched + [steps.report(self.specs[name], self._instance(name)["health"]) for name in names]
 
     def _pool(self) -> List[ranges.Range]:
         return ranges.merge((one["base"], one["base"] + one["size"]) for one in self.placed["pool"]["memory"])

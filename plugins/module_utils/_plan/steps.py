@@ -150,13 +150,19 @@ def save(digest: Optional[str]) -> Step:
 
 def start(spec: Spec, health: Optional[Dict[str, Any]], attach: bool = True) -> List[Step]:
     """All steps from an offline CPU to an instance that reports; the list of images is empty before and after."""
-    health = health or {"channel": None, "within": None}
-    name = spec["name"]
-    return (
-        [load(spec)]
-        + (attachments(spec) if attach else [])
-        + [boot(spec), wait_health(spec, health["within"], health["channel"]), unload(name)]
-    )
+    launched = launch(spec, attach)
+    return launched[:-1] + [report(spec, health)] + launched[-1:]
+
+
+def launch(spec: Spec, attach: bool = True) -> List[Step]:
+    """The same without waiting for the report: only for a kernel whose boot call returns when the CPU has arrived."""
+    return [load(spec)] + (attachments(spec) if attach else []) + [boot(spec), unload(spec["name"])]
+
+
+def report(spec: Spec, health: Optional[Dict[str, Any]]) -> Step:
+    """Wait for an instance's own word; health is the layout's entry for it, or None."""
+    known = health or {"channel": None, "within": None}
+    return wait_health(spec, known["within"], known["channel"])
 
 
 def attachments(spec: Spec) -> List[Step]:

@@ -33,11 +33,12 @@ def words(some):
 class Host:
     """Facts, and a state that grows by what was planned before."""
 
-    def __init__(self, reserved=True, mkstock=True):
+    def __init__(self, reserved=True, mkstock=True, select=False):
         self.machine = Machine("/nowhere", reserved=reserved, mkstock=mkstock)
         self.machine.digests["/boot/new"] = "1" * 64
         self.state = {
             "digest": None,
+            "select": select,
             "images": [],
             "cpus": {"online": [0, 1, 2, 3], "present": [0, 1, 2, 3]},
             "pool": self.machine.pool if mkstock else None,
@@ -97,6 +98,22 @@ GOLDEN = {
         Host(),
         two(),
         ["cpu_offline 1", "cpu_offline 2", "cpu_offline 3", "load db", "boot db", "wait_health db", "unload db"] + START_WEB + ["save"],
+    ),
+    "two instances that boot side by side": (
+        Host(select=True),
+        two(),
+        [
+            "cpu_offline 1",
+            "cpu_offline 2",
+            "cpu_offline 3",
+            "load db",
+            "boot db",
+            "unload db",
+            "load web",
+            "channel_attach beat",
+            "boot web",
+        ]
+        + ["unload web", "wait_health db", "wait_health web", "save"],
     ),
     "memory of the host is taken in blocks": (
         Host(reserved=False),
