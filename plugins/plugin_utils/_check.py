@@ -10,24 +10,19 @@ says of every error and finding where it was written.
 from __future__ import annotations
 
 import dataclasses
-import json
 import typing as t
 
 from ..module_utils._layout.canonical import digest
 from ..module_utils._plan.place import PlacementError, place
 from ..module_utils._rules import engine
 from ..module_utils._rules.finding import Finding
+from ._facts import read_facts
 from ._model.errors import LayoutError, LayoutErrors, Locator, Position, dotted
 from ._model.layout import load_layout
 from ._model.locate import SourceFile
 from ._model.tagged import TaggedData
 
-#: What a facts bundle must have (null counts): placement and planning rely on it. The rules can do with less.
-_NEEDED = {
-    "cpus": ("present", "online", "each", "boot"),
-    "memory": ("total", "block_size", "blocks", "iomem", "low"),
-    "dialect": ("name", "provider", "strict", "pool", "channels"),
-}
+__all__ = ["Subject", "Verdict", "examine", "failures", "finding_line", "judged", "located", "read_facts"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,24 +124,3 @@ def finding_line(finding: dict[str, t.Any]) -> str:
     word = "not known" if finding["verdict"] == "unknown" else finding["severity"]
     text = f"{place}{word} [{finding['rule']}] {path + ': ' if path else ''}{finding['message']}"
     return f"{text} ({finding['hint']})" if finding.get("hint") else text
-
-
-def read_facts(path: str) -> dict[str, t.Any]:
-    """A facts bundle from a JSON file (as `mkl facts` or layout_info wrote it). Raises LayoutErrors with a sentence."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            facts = json.load(file)
-    except OSError as error:
-        raise LayoutErrors([LayoutError((), f"the facts {path} cannot be read: {error.strerror}")]) from None
-    except ValueError as error:
-        raise LayoutErrors([LayoutError((), f"the facts {path} are no JSON: {error}")]) from None
-    # layout_info's result carries the bundle in its key `facts`; both are welcome.
-    if isinstance(facts, dict) and isinstance(facts.get("facts"), dict):
-        facts = facts["facts"]
-    if not isinstance(facts, dict) or facts.get("version") != 1:
-        raise LayoutErrors([LayoutError((), f"{path} is no facts bundle of version 1", "mkl facts writes one")])
-    for part, keys in _NEEDED.items():
-        for key in keys:
-            if not isinstance(facts.get(part), dict) or key not in facts[part]:
-                raise LayoutErrors([LayoutError((), f"the facts {path} have no {part}.{key}", "mkl facts collects them anew")])
-    return facts

@@ -25,16 +25,16 @@ def layout_schema() -> dict[str, t.Any]:
     """
     require()
     schema = Layout.model_json_schema(by_alias=True)
-    _tidy(schema)
+    tidy(schema)
     return {"$schema": DIALECT, "$id": ID, **schema, "title": "multikernel layout"}
 
 
-def schema_text() -> str:
-    """The published file: the schema as indented JSON with a line break at its end."""
-    return json.dumps(layout_schema(), indent=2, ensure_ascii=False) + "\n"
+def schema_text(schema: dict[str, t.Any] | None = None) -> str:
+    """The published file: the schema (default: that of layouts) as indented JSON with a line break at its end."""
+    return json.dumps(layout_schema() if schema is None else schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def _tidy(node: t.Any) -> None:
+def tidy(node: t.Any) -> None:
     """Drop titles that only repeat the key, and defaults that only say "not given"."""
     if isinstance(node, dict):
         for name, field in node.get("properties", {}).items():
@@ -45,7 +45,7 @@ def _tidy(node: t.Any) -> None:
         if "patternProperties" in node:
             node["additionalProperties"] = False  # a name that does not match is an error, not a free key
         for child in node.values():
-            _tidy(child)
+            tidy(child)
     elif isinstance(node, list):
         for child in node:
-            _tidy(child)
+            tidy(child)

@@ -1,0 +1,244 @@
+# Copyright (c) 2026 multikernel.core contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shape of a facts bundle: what `mkl facts` and layout_info write, and what everything that judges offline relies on.
+
+A bundle comes from another machine and perhaps from another release, so that two things hold at once: what is known here must
+have its type and lie in its bounds, and keys that are not known here are kept and ignored. null means "not known", never "no".
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...module_utils._host.bundle import VERSION
+from .._pydantic import BaseModel, ConfigDict, Field, ValidationError, require
+
+#: A bundle names the version it was written in; this release reads one.
+ID = f"urn:multikernel-core:schema:facts:{VERSION}"
+
+MAX_CPU = (1 << 16) - 1  # the kernel's own limit is 8192
+MAX_ADDRESS = (1 << 64) - 1
+MAX_ITEMS = 1 << 20
+
+Cpu = t.Annotated[int, Field(ge=0, le=MAX_CPU)]
+Cpus = t.Annotated[list[Cpu], Field(max_length=MAX_CPU + 1)]
+Small = t.Annotated[int, Field(ge=0, lt=1 << 32)]
+Bytes = t.Annotated[int, Field(ge=0, le=MAX_ADDRESS)]
+Word = t.Annotated[str, Field(max_length=4096)]
+# pydantic's tuple accepts a list in lax mode only; a pair is a list of two.
+Pair = t.Annotated[list[Bytes], Field(min_length=2, max_length=2)]
+Pairs = t.Annotated[list[Pair], Field(max_length=MAX_ITEMS)]
+
+
+class Known(BaseModel):
+    """Base of the parts: types are not converted, unknown keys stay."""
+
+    model_config = ConfigDict(extra="allow", strict=True, protected_namespaces=())
+
+
+class Kernel(Known):
+    """The host's kernel."""
+
+    release: Word | None = Field(None, description="`uname -r`.")
+    version: Word | None = Field(None, description="`uname -v`.")
+    cmdline: Word | None = Field(None, description="Its command line.")
+
+
+class OneCpu(Known):
+    """One logical CPU. The kernel forgets most of this while a CPU is offline."""
+
+    apic_id: Small | None = Field(None, description="APIC id: neither the logical number nor a count.")
+    package: t.Annotated[int, Field(ge=-1, lt=1 << 32)] | None = Field(None, description="Socket.")
+    core: t.Annotated[int, Field(ge=-1, lt=1 << 32)] | None = Field(None, description="Core within the socket.")
+    siblings: Cpus | None = Field(None, description="Logical CPUs that are threads of the same core, itself included.")
+    llc: Cpus | None = Field(None, description="Logical CPUs that share its last-level cache, itself included.")
+    node: Small | None = Field(None, description="NUMA node.")
+    offlinable: bool | None = Field(None, description="Whether it can be taken offline; the boot CPU cannot.")
+    flags: Word | None = Field(None, description="Digest of model and feature flags.")
+    microcode: Word | None = Field(None, description="Microcode revision.")
+
+
+class CpuPart(Known):
+    """The CPUs of the machine."""
+
+    present: Cpus | None = Field(description="Logical numbers of the CPUs that are there.")
+    online: Cpus | None = Field(description="Those that the host runs on.")
+    possible: Cpus | None = Field(None, description="Those that could ever be there.")
+    boot: Cpu | None = Field(description="The one that booted the host.")
+    each: dict[t.Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,4})$")], OneCpu] = Field(
+        description="Each CPU by its logical number.", max_length=MAX_CPU + 1
+    )
+
+
+class Block(Known):
+    """One memory block: the unit in which Linux takes memory offline."""
+
+    number: t.Annotated[int, Field(ge=0, lt=1 << 40)] = Field(description="Its number: address / block size.")
+    state: Word = Field(description="online, offline, or a state between.")
+    node: Small | None = Field(None, description="NUMA node.")
+
+
+class Region(Known):
+    """One line of /proc/iomem."""
+
+    start: Bytes = Field(description="First byte.")
+    end: Bytes = Field(description="Last byte.")
+    name: Word = Field(description="What is there.")
+    depth: t.Annotated[int, Field(ge=0, le=64)] = Field(description="How many lines it is nested in.")
+
+
+class Memory(Known):
+    """The memory of the machine, in bytes."""
+
+    total: Bytes | None = Field(description="What the host's kernel manages.")
+    block_size: t.Annotated[int, Field(ge=1 << 21, le=1 << 40)] | None = Field(description="Size of a memory block.")
+    blocks: t.Annotated[list[Block], Field(max_length=MAX_ITEMS)] | None = Field(description="The memory blocks.")
+    iomem: t.Annotated[list[Region], Field(max_length=MAX_ITEMS)] | None = Field(
+        description="The memory map; null without privilege, because the kernel then shows zeros."
+    )
+    low: Pairs | None = Field(description="Free chunks below 1 MiB, each [base, size].")
+
+
+class Kexec(Known):
+    """What the host's kernel says about kexec."""
+
+    load_disabled: bool | None = Field(None, description="kernel.kexec_load_disabled.")
+    limit_reboot: t.Annotated[int, Field(ge=-1, lt=1 << 32)] | None = Field(None, description="Loads that are left; -1: no limit.")
+    crash_loaded: bool | None = Field(None, description="Whether a crash kernel is loaded.")
+
+
+class Dialect(Known):
+    """The multikernel interface of the host's kernel."""
+
+    name: t.Literal["rfc", "kernfs", "none"] = Field(description="Which one.")
+    provider: t.Literal["mkstock", "kernel"] | None = Field(description="Who offers it.")
+    strict: bool | None = Field(description="Whether it has nothing beyond the RFC.")
+    pool: Pairs | None = Field(description="Memory that it offers to instances, each [base, size].")
+    channels: bool = Field(description="Whether it has channels.")
+
+
+class Tsc(Known):
+    """The time stamp counter: the only clock of an instance."""
+
+    khz: Small | None = Field(None, description="Frequency in kHz.")
+    constant: bool | None = Field(None, description="It does not change with the CPU's frequency.")
+    nonstop: bool | None = Field(None, description="It does not stop in deep sleep states.")
+    clocksource: Word | None = Field(None, description="The host's own clock source.")
+
+
+class Uart(Known):
+    """One serial port."""
+
+    device: Word = Field(description="Its name, such as ttyS1.")
+    port: Small | None = Field(None, description="I/O port; null for a memory-mapped one.")
+    irq: Small | None = Field(None, description="Interrupt.")
+
+
+class Header(Known):
+    """The setup header of a bzImage: fields by the names and with the raw values of the boot protocol."""
+
+    setup_sects: Small
+    setup_size: Small
+    syssize: Small
+    boot_flag: Small
+    header: Small
+    version: Small
+    loadflags: Small
+    initrd_addr_max: Small
+    kernel_alignment: Small
+    relocatable_kernel: Small
+    min_alignment: t.Annotated[int, Field(ge=0, le=255)]
+    xloadflags: Small
+    cmdline_size: Small
+    payload_offset: Small
+    payload_length: Small
+    payload: Word | None = Field(None, description="How the kernel is compressed.")
+    pref_address: Bytes
+    init_size: Small
+    kernel_info_offset: Small = 0
+    kernel_version: Word | None = None
+
+
+class Iommu(Known):
+    """What confines the devices."""
+
+    present: bool | None = Field(None, description="Whether there is one.")
+    translating: bool | None = Field(None, description="Whether every device is confined to addresses of its own.")
+    interrupt_remapping: bool | None = Field(None, description="Whether interrupts of devices are checked.")
+    groups: Small | None = Field(None, description="How many groups of devices it tells apart.")
+
+
+class Load(Known):
+    """One loadable segment of an ELF kernel, in bytes."""
+
+    paddr: Bytes
+    memsz: Bytes
+
+
+class Elf(Known):
+    """The program headers of an ELF kernel."""
+
+    entry: Bytes | None = None
+    loads: t.Annotated[list[Load], Field(max_length=65536)] = Field(default_factory=list)
+    start: Bytes | None = None
+    end: Bytes | None = None
+
+
+class Image(Known):
+    """What an image file is."""
+
+    exists: bool = Field(description="Whether there is such a file.")
+    regular: bool = Field(False, description="Whether it is a regular file.")
+    size: Bytes | None = Field(None, description="Its bytes.")
+    sha256: Word | None = Field(None, description="Its SHA-256.")
+    kind: Word = Field("unknown", description="bzimage, vmlinux, flat, initrd or unknown.")
+    error: Word | None = Field(None, description="Why it cannot be used, as a sentence.")
+    header: Header | None = Field(None, description="The setup header of a bzImage.")
+    elf: Elf | None = Field(None, description="The program headers of an ELF kernel.")
+
+
+class Facts(Known):
+    """All that is known of one machine."""
+
+    version: t.Literal[VERSION] = Field(description="Version of this form.")  # type: ignore[valid-type]
+    hostname: Word | None = Field(None, description="Its name; null when redacted.")
+    boot_id: Word | None = Field(None, description="Which boot of it; null when redacted.")
+    kernel: Kernel = Field(default_factory=Kernel, description="The host's kernel.")
+    cpus: CpuPart = Field(description="Its CPUs.")
+    memory: Memory = Field(description="Its memory.")
+    kexec: Kexec = Field(default_factory=Kexec, description="What its kernel says about kexec.")
+    lockdown: t.Literal["none", "integrity", "confidentiality"] | None = Field(None, description="Lockdown of its kernel.")
+    privileged: bool | None = Field(None, description="Whether root looked.")
+    dialect: Dialect = Field(description="Its multikernel interface.")
+    tsc: Tsc = Field(default_factory=Tsc, description="Its time stamp counter.")
+    uarts: t.Annotated[list[Uart], Field(max_length=4096)] | None = Field(None, description="Its serial ports; null without privilege.")
+    la57: bool | None = Field(None, description="Whether it runs with five-level paging.")
+    virtualization: Word | None = Field(None, description="Who makes the machine; none on bare metal.")
+    iommu: Iommu = Field(default_factory=Iommu, description="What confines its devices.")
+    images: dict[str, Image] = Field(default_factory=dict, description="What was looked into, by path.")
+    redacted: list[Word] | None = Field(None, description="What was taken out before it was written.")
+
+
+def facts_schema() -> dict[str, t.Any]:
+    """The JSON Schema (2020-12) of a facts bundle. Raises MissingLibraryError without pydantic."""
+    from .schema import DIALECT, tidy
+
+    require()
+    schema = Facts.model_json_schema()
+    tidy(schema)
+    return {"$schema": DIALECT, "$id": ID, **schema, "title": "multikernel facts"}
+
+
+def complete(raw: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The bundle with null for what it leaves out. Raises pydantic's ValidationError; see faults()."""
+    require()
+    checked: dict[str, t.Any] = Facts.model_validate(raw).model_dump(exclude_unset=False)
+    if checked["redacted"] is None:
+        del checked["redacted"]
+    return checked
+
+
+def faults(error: ValidationError) -> list[tuple[tuple[t.Any, ...], str, t.Any, str]]:
+    """What is wrong with a bundle: path, kind ("missing" or other), the value that was found, and what was expected."""
+    return [(one["loc"], one["type"], one["input"], one["msg"]) for one in error.errors(include_url=False)]
