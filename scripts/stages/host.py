@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .base import TOP, TREE, WORK, Counts, Stage, check, command, pytest, show
 
+STOCK = "6.1.0-56-amd64"  # the release that the lab, the demo and the scenarios boot when they are told no other
 COLLECTION = "ansible_collections.multikernel.core"
 
 
@@ -59,6 +60,11 @@ def project() -> Counts:
     return pytest("project", ["tests/project"], limit=300)
 
 
+def tree() -> Counts:
+    """Unit tests look into a stock kernel where one lies in the cache, and the lab boots it: fetched once, before both."""
+    return check("tree", ["scripts/kernel-tree", STOCK], limit=900)
+
+
 def units() -> Counts:
     return pytest("units", ["-n", "2", "--dist", "worksteal", "tests/unit"], limit=900)
 
@@ -89,6 +95,7 @@ STAGES = [
     Stage("yaml", "YAML files keep the house style", yaml, quick=True),
     Stage("drift", "schema and generated documents equal their source", drift, quick=True),
     Stage("project", "the repository keeps its own rules", project, quick=True),
+    Stage("tree", f"the stock kernel {STOCK} is in the cache, unpacked", tree),
     Stage("units", "unit tests pass on the controller's Python", units, quick=True),
     Stage("syntax38", "the target ring uses nothing newer than Python 3.8", syntax38, quick=True),
     Stage("lint", "ansible-lint, profile production", lint, quick=True),
