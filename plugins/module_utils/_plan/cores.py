@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections
 from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 Complaint = Tuple[str, str]
@@ -21,6 +22,9 @@ class Chooser:
         self.host = set(host_cpus or [])
         self.foreign: Set[int] = set()
         self.owned: Dict[str, List[int]] = {}
+        self._owner: Dict[int, str] = {}
+        self._there = set(self.present)
+        self._threads_of = collections.Counter(self._core(cpu) for cpu in self.present)
 
     def apic_id(self, cpu: int) -> Optional[int]:
         """The APIC id of a logical CPU, None when the host does not tell."""
@@ -45,13 +49,13 @@ class Chooser:
             reason = self._why_not(cpu)
             if reason is not None:
                 complaints.append(("%s names CPU %d, but %s" % (name, cpu, reason), self._free_hint()))
-        self.owned[name] = cpus
+        self._own(name, cpus)
         return complaints
 
     def keep(self, name: str, cpus: Sequence[int], wanted: Dict[str, Any]) -> None:
         """Lets an instance keep the CPUs that it has, where they are still what the layout asks for."""
         if len(cpus) == wanted["count"] and all(self._why_not(cpu) is None for cpu in cpus):
-            self.owned[name] = list(cpus)
+            self._own(name, cpus)
 
     def choose(self, name: str, wanted: Dict[str, Any], node: Optional[int]) -> List[Complaint]:
         """Chooses wanted["count"] CPUs, those of node first. Returns what prevents it as (sentence, hint)."""
@@ -64,8 +68,13 @@ class Chooser:
             picked += self._threads(rest, count - len(picked))
         if len(picked) < count:
             return [self._too_few(name, count, free, picked, wanted)]
-        self.owned[name] = sorted(picked)
+        self._own(name, sorted(picked))
         return []
+
+    def _own(self, name: str, cpus: Sequence[int]) -> None:
+        self.owned[name] = list(cpus)
+        for cpu in cpus:
+            self._owner.setdefault(cpu, name)
 
     def _whole_cores(self, free: List[int], count: int, node: Optional[int]) -> Tuple[List[int], List[List[int]]]:
         """CPUs of whole free cores, up to count, and the free threads of all other cores."""
@@ -75,8 +84,7 @@ class Chooser:
         for cpu in free:
             groups.setdefault(self._core(cpu), []).append(cpu)
         for threads in sorted(groups.values(), key=lambda one: (node is not None and self._of(one[0], "node") != node, one[0])):
-            whole = len(threads) == sum(1 for cpu in self.present if self._core(cpu) == self._core(threads[0]))
-            if whole and len(threads) <= count - len(picked):
+            if self._is_whole(threads) and len(threads) <= count - len(picked):
                 picked += threads
             else:
                 rest.append(threads)
@@ -90,7 +98,7 @@ class Chooser:
         return picked
 
     def _is_whole(self, threads: List[int]) -> bool:
-        return len(threads) == sum(1 for cpu in self.present if self._core(cpu) == self._core(threads[0]))
+        return len(threads) == self._threads_of[self._core(threads[0])]
 
     def _core(self, cpu: int) -> Any:
         core = self._of(cpu, "core")
@@ -104,7 +112,7 @@ class Chooser:
 
     def _why_not(self, cpu: int) -> Optional[str]:
         """Why a CPU cannot be handed out, None when it can."""
-        if cpu not in self.present:
+        if cpu not in self._there:
             return "this host has no such CPU"
         if cpu == self.boot:
             return "it is the boot CPU, which stays with the host"
@@ -114,9 +122,8 @@ class Chooser:
             return "the host cannot take it offline"
         if cpu in self.foreign:
             return "an instance that was not started from here runs on it"
-        for name, cpus in sorted(self.owned.items()):
-            if cpu in cpus:
-                return "it belongs to %s" % name
+        if cpu in self._owner:
+            return "it belongs to %s" % self._owner[cpu]
         return None
 
     def _too_few(self, name: str, count: int, free: List[int], picked: List[int], wanted: Dict[str, Any]) -> Complaint:
