@@ -2,35 +2,26 @@
 /*
  * Copyright (c) 2026 multikernel.core contributors
  *
- * Channels: messages between two kernels by shared memory and an IPI.
+ * A channel: messages between two kernels by shared memory and an IPI.
  *
- * The IPI says "look into the rings". Its handler counts and consumes heartbeats, answers pings and notes how an instance
- * ended; everything else goes to the readers of /dev/mkchan/NAME. When they do not keep up, messages stay in the ring, and when
+ * The IPI says "look into the ring". Heartbeats are counted and consumed, pings are answered, and how an instance ended is
+ * noted; everything else goes to the readers of /dev/mkchan/NAME. When they do not keep up, messages stay in the ring, and when
  * that is full, the other end's next message is refused.
  */
 #include "channel.h"
 
-#include <linux/ctype.h>
 #include <linux/delay.h>
+#include <linux/err.h>
 #include <linux/ktime.h>
 #include <linux/percpu.h>
-#include <linux/rculist.h>
 #include <linux/slab.h>
 #include <linux/string.h>
-#include <linux/sysfs.h>
-#include <linux/tracepoint.h>
 #include <asm/apic.h>
 #include <asm/irq_vectors.h>
 
-/* Always wired up, and used by none but SGI UV machines. Its tracepoint is a stable place to stand, unlike its callback. */
+/* Always wired up, and used by none but SGI UV machines. */
 #define VECTOR		X86_PLATFORM_IPI_VECTOR
-#define TRACEPOINT	"x86_platform_ipi_entry"
 #define PONG_JIFFIES	msecs_to_jiffies(200)
-
-static LIST_HEAD(channels);		/* changed under the mutex, read under RCU */
-static DEFINE_MUTEX(channels_mutex);
-static unsigned int nr_channels;
-static struct tracepoint *tracepoint;
 
 static u32 own_apic_id(void)
 {
@@ -40,11 +31,6 @@ static u32 own_apic_id(void)
 static void notify_peer(struct mk_channel *channel)
 {
 	mk_send_ipi(APIC_DM_FIXED | VECTOR, channel->peer);
-}
-
-static unsigned int incoming(const struct mk_channel *channel)
-{
-	return !channel->end;
 }
 
 /* Needs the channel's lock. */
@@ -110,7 +96,7 @@ static bool handle(struct mk_channel *channel, struct mk_message *message)
  */
 static void drain(struct mk_channel *channel)
 {
-	unsigned int ring = incoming(channel), budget = channel->area.slots;
+	unsigned int ring = mk_channel_incoming(channel), budget = channel->area.slots;
 	bool was_full = mk_area_full(&channel->area, ring);
 	struct mk_message message;
 
@@ -123,19 +109,19 @@ static void drain(struct mk_channel *channel)
 		notify_peer(channel);
 }
 
-/* Hard interrupt, already acknowledged, of a vector that carries nothing but "look". */
-static void interrupt(void *unused, int vector)
+/*
+ * From the interrupt, and whenever somebody wants to be sure. Says anew that we are here, since the loader of an instance that
+ * starts again writes the area anew.
+ */
+void mk_channel_look(struct mk_channel *channel)
 {
-	struct mk_channel *channel;
+	unsigned long flags;
 
-	rcu_read_lock();
-	list_for_each_entry_rcu(channel, &channels, node) {
-		raw_spin_lock(&channel->lock);
-		drain(channel);
-		raw_spin_unlock(&channel->lock);
-		irq_work_queue(&channel->wake);
-	}
-	rcu_read_unlock();
+	raw_spin_lock_irqsave(&channel->lock, flags);
+	mk_area_attach(&channel->area, channel->end, true);
+	drain(channel);
+	raw_spin_unlock_irqrestore(&channel->lock, flags);
+	irq_work_queue(&channel->wake);
 }
 
 static void wake(struct irq_work *work)
@@ -158,7 +144,7 @@ static void report_end(struct work_struct *work)
 	raw_spin_unlock_irq(&channel->lock);
 	if (!text[0])
 		return;
-	mk_area_attach(&channel->area, incoming(channel), false);
+	mk_area_attach(&channel->area, mk_channel_incoming(channel), false);
 	mk_instance_ended(channel->peer, text);
 }
 
@@ -204,7 +190,7 @@ bool mk_channel_writable(struct mk_channel *channel)
 	return !mk_area_full(&channel->area, channel->end);
 }
 
-static void fill(struct mk_message *message, enum mk_type type, const void *data, size_t size)
+void mk_channel_fill(struct mk_message *message, enum mk_type type, const void *data, size_t size)
 {
 	memset(message, 0, sizeof(*message));
 	message->sender = own_apic_id();
@@ -214,7 +200,7 @@ static void fill(struct mk_message *message, enum mk_type type, const void *data
 }
 
 /* The last message of a kernel that goes down: whoever holds the lock may never come back, so it is not waited for long. */
-static void send_last(struct mk_channel *channel, const struct mk_message *message)
+void mk_channel_send_last(struct mk_channel *channel, const struct mk_message *message)
 {
 	unsigned int tries = 100;
 	unsigned long flags;
@@ -233,42 +219,22 @@ out:
 	local_irq_restore(flags);
 }
 
-void mk_channel_broadcast(enum mk_type type, const void *data, size_t size)
+/* One message there and back; how long it took stands in the channel's line. */
+int mk_channel_ping(struct mk_channel *channel)
 {
-	struct mk_channel *channel;
+	u64 now = ktime_get_mono_fast_ns();
 	struct mk_message message;
+	bool sent;
 
-	fill(&message, type, data, size);
-	rcu_read_lock();
-	list_for_each_entry_rcu(channel, &channels, node) {
-		if (type == MK_EXIT)
-			send_last(channel, &message);
-		else if (!mk_channel_send(channel, &message))
-			mk_channel_refuse(channel);
-	}
-	rcu_read_unlock();
-}
-
-/* The CPU behind the other end was stopped. */
-void mk_channel_peer_gone(u32 apic_id)
-{
-	struct mk_channel *channel;
-
-	rcu_read_lock();
-	list_for_each_entry_rcu(channel, &channels, node)
-		if (channel->peer == apic_id)
-			mk_area_attach(&channel->area, incoming(channel), false);
-	rcu_read_unlock();
-}
-
-static struct mk_channel *find(const char *name)
-{
-	struct mk_channel *channel;
-
-	list_for_each_entry(channel, &channels, node)
-		if (!strcmp(channel->name, name))
-			return channel;
-	return NULL;
+	mk_channel_fill(&message, MK_PING, &now, sizeof(now));
+	raw_spin_lock_irq(&channel->lock);
+	channel->ping = now;
+	channel->ping_ns = now;
+	sent = put(channel, &message);
+	raw_spin_unlock_irq(&channel->lock);
+	if (!sent)
+		return -EAGAIN;
+	return wait_event_timeout(channel->wait, !READ_ONCE(channel->ping), PONG_JIFFIES) ? 0 : -ETIMEDOUT;
 }
 
 static void release(struct kref *users)
@@ -289,17 +255,6 @@ void mk_channel_put(struct mk_channel *channel)
 	kref_put(&channel->users, release);
 }
 
-/* It becomes the name of a device node. */
-static bool good_name(const char *name)
-{
-	const char *c;
-
-	for (c = name; *c; c++)
-		if (!isalnum(*c) && *c != '-' && *c != '_')
-			return false;
-	return *name != '\0';
-}
-
 /*
  * The header is shared, so an id from it is not believed: 255 would reach every CPU at once, and the host knows which CPUs
  * there are.
@@ -316,7 +271,7 @@ static bool good_peer(u32 apic_id)
 	return false;
 }
 
-static struct mk_channel *new_channel(const char *name, u64 address, unsigned int end)
+struct mk_channel *mk_channel_new(const char *name, u64 address, unsigned int end)
 {
 	struct mk_channel *channel = kzalloc(sizeof(*channel), GFP_KERNEL);
 	int ret;
@@ -345,152 +300,4 @@ out_unmap:
 out:
 	kfree(channel);
 	return ERR_PTR(ret);
-}
-
-static int add(const char *name, u64 address, unsigned int end)
-{
-	struct mk_channel *channel;
-	int ret;
-
-	if (!good_name(name) || end > 1)
-		return -EINVAL;
-	if (find(name))
-		return -EEXIST;
-	if (nr_channels == MK_CHANNELS_MAX)
-		return -ENOSPC;
-	channel = new_channel(name, address, end);
-	if (IS_ERR(channel))
-		return PTR_ERR(channel);
-	ret = mk_endpoint_add(channel);
-	if (ret) {
-		mk_channel_put(channel);
-		return ret;
-	}
-	list_add_tail_rcu(&channel->node, &channels);
-	nr_channels++;
-	mk_area_attach(&channel->area, channel->end, true);
-
-	/* what the other end has said before we were here */
-	raw_spin_lock_irq(&channel->lock);
-	drain(channel);
-	raw_spin_unlock_irq(&channel->lock);
-	irq_work_queue(&channel->wake);
-	return 0;
-}
-
-static void take_out(struct mk_channel *channel)
-{
-	list_del_rcu(&channel->node);
-	nr_channels--;
-	mk_area_attach(&channel->area, channel->end, false);
-	mk_endpoint_remove(channel);
-	WRITE_ONCE(channel->removed, true);
-	wake_up_all(&channel->wait);
-	synchronize_rcu();
-	irq_work_sync(&channel->wake);
-	cancel_work_sync(&channel->ended);
-	mk_channel_put(channel);
-}
-
-static int take_out_named(const char *name)
-{
-	struct mk_channel *channel = find(name);
-
-	if (!channel)
-		return -ENOENT;
-	take_out(channel);
-	return 0;
-}
-
-/* One message there and back; how long it took stands in the channel's line. */
-static int ping(const char *name)
-{
-	struct mk_channel *channel = find(name);
-	struct mk_message message;
-	u64 now = ktime_get_mono_fast_ns();
-	bool sent;
-
-	if (!channel)
-		return -ENOENT;
-	fill(&message, MK_PING, &now, sizeof(now));
-	raw_spin_lock_irq(&channel->lock);
-	channel->ping = now;
-	channel->ping_ns = now;
-	sent = put(channel, &message);
-	raw_spin_unlock_irq(&channel->lock);
-	if (!sent)
-		return -EAGAIN;
-	return wait_event_timeout(channel->wait, !READ_ONCE(channel->ping), PONG_JIFFIES) ? 0 : -ETIMEDOUT;
-}
-
-/* "add NAME 0xADDR END", "remove NAME" or "ping NAME" */
-int mk_channel_write(char *command)
-{
-	char name[MK_NAME_MAX], rest;
-	unsigned int end;
-	u64 address;
-	int ret = -EINVAL;
-
-	mutex_lock(&channels_mutex);
-	if (sscanf(command, "add %31s %llx %u %c", name, &address, &end, &rest) == 3)
-		ret = add(name, address, end);
-	else if (sscanf(command, "remove %31s %c", name, &rest) == 1)
-		ret = take_out_named(name);
-	else if (sscanf(command, "ping %31s %c", name, &rest) == 1)
-		ret = ping(name);
-	mutex_unlock(&channels_mutex);
-	return ret;
-}
-
-static s64 since_last_beat_ms(const struct mk_channel *channel)
-{
-	u64 last = READ_ONCE(channel->last_beat_ns);
-
-	return last ? div_u64(ktime_get_mono_fast_ns() - last, NSEC_PER_MSEC) : -1;
-}
-
-ssize_t mk_channel_show(char *buf)
-{
-	struct mk_channel *c;
-	int n = 0;
-
-	mutex_lock(&channels_mutex);
-	list_for_each_entry(c, &channels, node)
-		n += sysfs_emit_at(buf, n,
-				   "%s 0x%llx end=%u slots=%u size=%u sent=%llu received=%llu rejected=%llu beats=%llu last_beat_ms=%lld peer=%s peer_rejected=%llu rtt_ns=%llu\n",
-				   c->name, c->address, c->end, c->area.slots, c->area.message_size,
-				   c->sent, c->received, mk_area_refused(&c->area, c->end), c->beats,
-				   since_last_beat_ms(c),
-				   mk_area_attached(&c->area, incoming(c)) ? "up" : "gone",
-				   mk_area_refused(&c->area, incoming(c)), c->rtt_ns);
-	mutex_unlock(&channels_mutex);
-	return n;
-}
-
-static void look_at(struct tracepoint *candidate, void *unused)
-{
-	if (!strcmp(candidate->name, TRACEPOINT))
-		tracepoint = candidate;
-}
-
-int mk_channel_start(void)
-{
-	for_each_kernel_tracepoint(look_at, NULL);
-	if (!tracepoint) {
-		pr_err("this kernel lacks the tracepoint " TRACEPOINT "\n");
-		return -ENOENT;
-	}
-	return tracepoint_probe_register(tracepoint, interrupt, NULL);
-}
-
-void mk_channel_stop(void)
-{
-	struct mk_channel *channel, *next;
-
-	mutex_lock(&channels_mutex);
-	list_for_each_entry_safe(channel, next, &channels, node)
-		take_out(channel);
-	mutex_unlock(&channels_mutex);
-	tracepoint_probe_unregister(tracepoint, interrupt, NULL);
-	tracepoint_synchronize_unregister();
 }

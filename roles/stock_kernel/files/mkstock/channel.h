@@ -39,6 +39,18 @@ struct mk_channel {
 	struct work_struct ended;
 };
 
+/* The ring that we read. */
+static inline unsigned int mk_channel_incoming(const struct mk_channel *channel)
+{
+	return !channel->end;
+}
+
+/* channel.c */
+struct mk_channel *mk_channel_new(const char *name, u64 address, unsigned int end);
+void mk_channel_look(struct mk_channel *channel);
+int mk_channel_ping(struct mk_channel *channel);
+void mk_channel_fill(struct mk_message *message, enum mk_type type, const void *data, size_t size);
+void mk_channel_send_last(struct mk_channel *channel, const struct mk_message *message);
 /* True when the message went out; false when the ring is full. */
 bool mk_channel_send(struct mk_channel *channel, const struct mk_message *message);
 void mk_channel_refuse(struct mk_channel *channel);

@@ -7,7 +7,7 @@
  * A stock kernel restarts by resetting the machine, and a machine of several kernels is not its own to reset. So this is the
  * last thing that an instance does: it reports, and then its CPUs halt for ever. The host starts them anew.
  */
-#include "mkstock.h"
+#include "mailbox.h"
 
 #include <linux/cpu.h>
 #include <linux/err.h>
@@ -21,31 +21,14 @@
 #include <asm/msr.h>
 #include <asm/tsc.h>
 
-#define MAGIC 0x31424c49414d4b4dULL	/* "MKMAILB1" */
-
-enum state {
-	BLANK, STARTING, RUNNING, PANICKED, HALTED, RESTART_REQUESTED, POWERED_OFF
-};
-
-struct mailbox {
-	u64 magic, beats, tsc_first, tsc_last;
-	u32 state, nproc;
-	u64 nonce;
-	u8 unused[16];
-	char uname[192];
-	char text[MK_TEXT_MAX];
-};
-static_assert(offsetof(struct mailbox, uname) == 0x40);
-static_assert(offsetof(struct mailbox, text) == 0x100);
-
 static ulong mailbox_address;
 module_param_named(mailbox, mailbox_address, ulong, 0444);
 MODULE_PARM_DESC(mailbox, "physical address of this instance's mailbox (role=client)");
 
-static struct mailbox *mailbox;
+static struct mk_mailbox *mailbox;
 static DEFINE_MUTEX(beat_mutex);
 
-static void set_state(enum state state)
+static void set_state(enum mk_mailbox_state state)
 {
 	if (mailbox)
 		WRITE_ONCE(mailbox->state, state);
@@ -67,21 +50,21 @@ int mk_client_beat(const char *text)
 		if (!mailbox->tsc_first)
 			mailbox->tsc_first = now;
 		mailbox->tsc_last = now;
-		set_state(RUNNING);
+		set_state(MK_RUNNING);
 		smp_store_release(&mailbox->beats, mailbox->beats + 1);
 	}
-	mk_channel_broadcast(MK_HEARTBEAT, &beats, sizeof(beats));
+	mk_channels_broadcast(MK_HEARTBEAT, &beats, sizeof(beats));
 	mutex_unlock(&beat_mutex);
 	return 0;
 }
 
-static void report(enum state state, const char *text)
+static void report(enum mk_mailbox_state state, const char *text)
 {
 	if (mailbox)
 		strscpy(mailbox->text, text, sizeof(mailbox->text));
 	smp_wmb();	/* who sees the state finds the text */
 	set_state(state);
-	mk_channel_broadcast(MK_EXIT, text, strlen(text));
+	mk_channels_broadcast(MK_EXIT, text, strlen(text));
 }
 
 static void __noreturn halt_this_cpu(void *unused)
@@ -108,7 +91,7 @@ static void __noreturn halt_all_cpus(void)
 /* Instead of the machine's reset, where no notifier came first. */
 void mk_client_emergency(void)
 {
-	report(RESTART_REQUESTED, "restart requested (emergency)");
+	report(MK_RESTART_REQUESTED, "restart requested (emergency)");
 	halt_all_cpus();
 }
 
@@ -116,13 +99,13 @@ static int on_reboot(struct notifier_block *nb, unsigned long action, void *data
 {
 	switch (action) {
 	case SYS_HALT:
-		report(HALTED, "halted");
+		report(MK_HALTED, "halted");
 		break;
 	case SYS_POWER_OFF:
-		report(POWERED_OFF, "powered off");
+		report(MK_POWERED_OFF, "powered off");
 		break;
 	default:
-		report(RESTART_REQUESTED, "restart requested");
+		report(MK_RESTART_REQUESTED, "restart requested");
 	}
 	halt_all_cpus();
 }
@@ -130,7 +113,7 @@ static int on_reboot(struct notifier_block *nb, unsigned long action, void *data
 /* Its presence is what counts: a kernel that knows no way to power off halts instead, and would say so. */
 static int on_power_off(struct sys_off_data *data)
 {
-	report(POWERED_OFF, "powered off");
+	report(MK_POWERED_OFF, "powered off");
 	halt_all_cpus();
 }
 
@@ -140,7 +123,7 @@ static int on_panic(struct notifier_block *nb, unsigned long action, void *data)
 	static char text[MK_TEXT_MAX];
 
 	scnprintf(text, sizeof(text), "panic: %s", (const char *)data);
-	report(PANICKED, text);
+	report(MK_PANICKED, text);
 	halt_this_cpu(NULL);
 }
 
@@ -158,7 +141,7 @@ static int map_mailbox(void)
 	mailbox = memremap(mailbox_address, PAGE_SIZE, MEMREMAP_WB);
 	if (!mailbox)
 		return -ENOMEM;
-	if (mailbox->magic == MAGIC)
+	if (mailbox->magic == MK_MAILBOX_MAGIC)
 		return 0;
 	pr_err("there is no mailbox at 0x%lx\n", mailbox_address);
 	memunmap(mailbox);
@@ -182,8 +165,8 @@ int mk_client_start(void)
 		ret = PTR_ERR(power_off);
 		goto out_panic;
 	}
-	if (mailbox && mailbox->state == BLANK)
-		set_state(STARTING);
+	if (mailbox && mailbox->state == MK_BLANK)
+		set_state(MK_STARTING);
 	return 0;
 out_panic:
 	atomic_notifier_chain_unregister(&panic_notifier_list, &panic_nb);

@@ -73,11 +73,11 @@ SHOW(info, print_info(buf))
 SHOW(pool, mk_pool_show(buf))
 SHOW(low, mk_low_show(buf))
 SHOW(instances, mk_instance_show(buf))
-SHOW(channels, mk_channel_show(buf))
+SHOW(channels, mk_channels_show(buf))
 STORE(pool, mk_pool_write)
 STORE(select, mk_select_write)
 STORE(kill, kill_write)
-STORE(channels, mk_channel_write)
+STORE(channels, mk_channels_write)
 STORE(beat, beat_write)
 
 static struct kobj_attribute version_file = __ATTR_RO(version);

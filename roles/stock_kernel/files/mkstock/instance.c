@@ -5,7 +5,7 @@
  * Instances: kernels that run on CPUs which the host has given up. What reboot(2) with the multikernel command does, how an
  * instance ends, and what the host must not do as long as it lives.
  */
-#include "mkstock.h"
+#include "mailbox.h"
 
 #include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
@@ -19,12 +19,6 @@
 #include <linux/workqueue.h>
 
 #define BOOT_CPU	0
-
-/* The mailbox lies in front of the entry stub, by the memory map of an instance. */
-#define ENTRY_OFFSET	0x3000
-#define MAILBOX_MAGIC	0x31424c49414d4b4dULL
-#define MAILBOX_STATE	0x020
-#define MAILBOX_TEXT	0x100
 
 struct instance {
 	struct list_head node;
@@ -91,7 +85,7 @@ static void retire(struct instance *instance)
 	nr_instances--;
 	cpumask_andnot(&taken, &taken, &instance->cpus);
 	for_each_cpu(cpu, &instance->cpus)
-		mk_channel_peer_gone(mk_apic_id(cpu));
+		mk_channels_peer_gone(mk_apic_id(cpu));
 	discard(instance);
 	module_put(THIS_MODULE);
 }
@@ -293,25 +287,28 @@ void mk_instance_ended(u32 apic_id, const char *text)
 /* An instance without a channel can still say in its mailbox how it ended. */
 static void read_mailbox(struct instance *instance)
 {
-	static const char *const states[] = {
-		[3] = "panicked", [4] = "halted", [5] = "restart requested", [6] = "powered off"
+	static const char *const ends[] = {
+		[MK_PANICKED] = "panicked",
+		[MK_HALTED] = "halted",
+		[MK_RESTART_REQUESTED] = "restart requested",
+		[MK_POWERED_OFF] = "powered off",
 	};
-	struct mk_range mailbox = { instance->entry - ENTRY_OFFSET, PAGE_SIZE };
+	struct mk_range range = { instance->entry - MK_MAILBOX_TO_ENTRY, PAGE_SIZE };
+	const struct mk_mailbox *mailbox;
 	char text[MK_TEXT_MAX];
-	void *page;
 	u32 state;
 
-	if (!mk_range_sane(&mailbox) || !mk_pool_covers(&mailbox))
+	if (!mk_range_sane(&range) || !mk_pool_covers(&range))
 		return;
-	page = memremap(mailbox.start, PAGE_SIZE, MEMREMAP_WB);
-	if (!page)
+	mailbox = memremap(range.start, PAGE_SIZE, MEMREMAP_WB);
+	if (!mailbox)
 		return;
-	state = READ_ONCE(*(u32 *)(page + MAILBOX_STATE));
-	memcpy(text, page + MAILBOX_TEXT, sizeof(text));
+	state = READ_ONCE(mailbox->state);
+	memcpy(text, mailbox->text, sizeof(text));
 	text[sizeof(text) - 1] = '\0';
-	if (READ_ONCE(*(u64 *)page) == MAILBOX_MAGIC && state < ARRAY_SIZE(states) && states[state])
-		end(instance, *text ? text : states[state]);
-	memunmap(page);
+	if (READ_ONCE(mailbox->magic) == MK_MAILBOX_MAGIC && state < ARRAY_SIZE(ends) && ends[state])
+		end(instance, *text ? text : ends[state]);
+	memunmap((void *)mailbox);
 }
 
 static int show_one(char *buf, int at, struct instance *instance)

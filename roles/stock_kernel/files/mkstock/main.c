@@ -31,7 +31,7 @@ static const struct part host_parts[] = {
 	{ mk_pool_start, mk_pool_stop },
 	{ mk_start_start, mk_start_stop },
 	{ mk_instance_start, mk_instance_stop },
-	{ mk_channel_start, mk_channel_stop },
+	{ mk_channels_start, mk_channels_stop },
 	{ NULL, mk_select_stop },
 	{ mk_image_start, mk_image_stop },
 	{ mk_window_start, mk_window_stop },
@@ -41,7 +41,7 @@ static const struct part host_parts[] = {
 };
 
 static const struct part client_parts[] = {
-	{ mk_channel_start, mk_channel_stop },
+	{ mk_channels_start, mk_channels_stop },
 	{ mk_client_start, mk_client_stop },
 	{ mk_control_start, mk_control_stop },
 	{ mk_hook_start, mk_hook_stop },

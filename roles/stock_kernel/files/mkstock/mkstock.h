@@ -176,13 +176,13 @@ void mk_area_drop(struct mk_area *area, unsigned int ring);
 void mk_area_refuse(struct mk_area *area, unsigned int ring);
 u64 mk_area_refused(const struct mk_area *area, unsigned int ring);
 
-/* channel.c: the channels that this kernel has an end of; more in channel.h */
-int mk_channel_start(void);
-void mk_channel_stop(void);
-ssize_t mk_channel_show(char *buf);
-int mk_channel_write(char *command);
-void mk_channel_peer_gone(u32 apic_id);
-void mk_channel_broadcast(enum mk_type type, const void *data, size_t size);
+/* channels.c: the channels that this kernel has an end of; one of them is in channel.h */
+int mk_channels_start(void);
+void mk_channels_stop(void);
+ssize_t mk_channels_show(char *buf);
+int mk_channels_write(char *command);
+void mk_channels_peer_gone(u32 apic_id);
+void mk_channels_broadcast(enum mk_type type, const void *data, size_t size);
 
 /* window.c: /dev/mkstock */
 int mk_window_start(void);

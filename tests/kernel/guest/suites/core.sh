@@ -15,6 +15,9 @@ says '^0x[0-9a-f]+ 0x10000$' "low memory is offered in chunks" cat $control/low
 offline 3
 a=$(hex $pool)
 area=$(hex $((pool + pool_size - 0x100000)))
+linux one $a 0x0c000000 $low 3 1 $area >/tmp/load &
+ok "another load at the same time: EBUSY" sh -c "i=0; while [ \$i -lt 500 ]; do mkt unload | grep -q EBUSY && exit 0; i=\$((i + 1)); done; exit 1"
+wait
 says '^ok$' "Debian kernel loads" linux one $a 0x0c000000 $low 3 1 $area
 says '^multikernel +0x0+[0-9a-f]+ +[0-9]+$' "table lists it" cat /proc/multikernel
 says '^ok$' "channel is added" write channels "add one $area 0"

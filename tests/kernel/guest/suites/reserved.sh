@@ -12,7 +12,7 @@ says '^0x50000000 0x4000000$' "pool lists it" cat $control/pool
 says '^0x10000 0x10000$' "reserved low memory is offered" cat $control/low
 says 'Device or resource busy' "RAM beside the reservation is the host's" write pool "add 0x54000000 0x1000"
 says 'Device or resource busy' "so is what the firmware reserved, PCI's configuration space" \
-	write pool "add $(sed -n 's/^\([0-9a-f]*\)-.*PCI MMCONFIG.*/0x\1/p' /proc/iomem | head -1) 0x1000"
+	write pool "add $(sed -n 's/^\([0-9a-f]*\)-.*PCI \(MMCONFIG\|ECAM\).*/0x\1/p' /proc/iomem | head -1) 0x1000"
 says '^ok$' "payload loads" mkt flat 0x50000000
 says '^EADDRNOTAVAIL$' "not behind the reservation" mkt flat 0x54000000
 says '^ok$' "boot on the CPU that was never online" mkt boot 3

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Copyright (c) 2026 multikernel.core contributors
+ *
+ * The channels that this kernel has an end of: the interrupt that serves them, and what adds and removes them.
+ */
+#include "channel.h"
+
+#include <linux/ctype.h>
+#include <linux/err.h>
+#include <linux/ktime.h>
+#include <linux/mutex.h>
+#include <linux/rculist.h>
+#include <linux/string.h>
+#include <linux/sysfs.h>
+#include <linux/tracepoint.h>
+
+/* A stable place to stand in the interrupt of our vector; its callback is read-only in newer kernels. */
+#define TRACEPOINT	"x86_platform_ipi_entry"
+
+static LIST_HEAD(channels);		/* changed under the mutex, read under RCU */
+static DEFINE_MUTEX(channels_mutex);
+static unsigned int nr_channels;
+static struct tracepoint *tracepoint;
+
+/* Hard interrupt, already acknowledged, of a vector that carries nothing but "look". */
+static void interrupt(void *unused, int vector)
+{
+	struct mk_channel *channel;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(channel, &channels, node)
+		mk_channel_look(channel);
+	rcu_read_unlock();
+}
+
+void mk_channels_broadcast(enum mk_type type, const void *data, size_t size)
+{
+	struct mk_channel *channel;
+	struct mk_message message;
+
+	mk_channel_fill(&message, type, data, size);
+	rcu_read_lock();
+	list_for_each_entry_rcu(channel, &channels, node) {
+		if (type == MK_EXIT)
+			mk_channel_send_last(channel, &message);
+		else if (!mk_channel_send(channel, &message))
+			mk_channel_refuse(channel);
+	}
+	rcu_read_unlock();
+}
+
+/* The CPU behind the other end was stopped. */
+void mk_channels_peer_gone(u32 apic_id)
+{
+	struct mk_channel *channel;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(channel, &channels, node)
+		if (channel->peer == apic_id)
+			mk_area_attach(&channel->area, mk_channel_incoming(channel), false);
+	rcu_read_unlock();
+}
+
+static struct mk_channel *find(const char *name)
+{
+	struct mk_channel *channel;
+
+	list_for_each_entry(channel, &channels, node)
+		if (!strcmp(channel->name, name))
+			return channel;
+	return NULL;
+}
+
+/* It becomes the name of a device node. */
+static bool good_name(const char *name)
+{
+	const char *c;
+
+	for (c = name; *c; c++)
+		if (!isalnum(*c) && *c != '-' && *c != '_')
+			return false;
+	return *name != '\0';
+}
+
+static int add(const char *name, u64 address, unsigned int end)
+{
+	struct mk_channel *channel;
+	int ret;
+
+	if (!good_name(name) || end > 1)
+		return -EINVAL;
+	if (find(name))
+		return -EEXIST;
+	if (nr_channels == MK_CHANNELS_MAX)
+		return -ENOSPC;
+	channel = mk_channel_new(name, address, end);
+	if (IS_ERR(channel))
+		return PTR_ERR(channel);
+	ret = mk_endpoint_add(channel);
+	if (ret) {
+		mk_channel_put(channel);
+		return ret;
+	}
+	list_add_tail_rcu(&channel->node, &channels);
+	nr_channels++;
+	mk_channel_look(channel);	/* at what the other end has said before we were here */
+	return 0;
+}
+
+static void take_out(struct mk_channel *channel)
+{
+	list_del_rcu(&channel->node);
+	nr_channels--;
+	mk_endpoint_remove(channel);
+	WRITE_ONCE(channel->removed, true);
+	wake_up_all(&channel->wait);
+	synchronize_rcu();
+	mk_area_attach(&channel->area, channel->end, false);
+	irq_work_sync(&channel->wake);
+	cancel_work_sync(&channel->ended);
+	mk_channel_put(channel);
+}
+
+static int take_out_named(const char *name)
+{
+	struct mk_channel *channel = find(name);
+
+	if (!channel)
+		return -ENOENT;
+	take_out(channel);
+	return 0;
+}
+
+static int ping(const char *name)
+{
+	struct mk_channel *channel = find(name);
+
+	return channel ? mk_channel_ping(channel) : -ENOENT;
+}
+
+/* "add NAME 0xADDR END", "remove NAME" or "ping NAME" */
+int mk_channels_write(char *command)
+{
+	char name[MK_NAME_MAX], rest;
+	unsigned int end;
+	u64 address;
+	int ret = -EINVAL;
+
+	mutex_lock(&channels_mutex);
+	if (sscanf(command, "add %31s %llx %u %c", name, &address, &end, &rest) == 3)
+		ret = add(name, address, end);
+	else if (sscanf(command, "remove %31s %c", name, &rest) == 1)
+		ret = take_out_named(name);
+	else if (sscanf(command, "ping %31s %c", name, &rest) == 1)
+		ret = ping(name);
+	mutex_unlock(&channels_mutex);
+	return ret;
+}
+
+static s64 since_last_beat_ms(const struct mk_channel *channel)
+{
+	u64 last = READ_ONCE(channel->last_beat_ns);
+
+	return last ? div_u64(ktime_get_mono_fast_ns() - last, NSEC_PER_MSEC) : -1;
+}
+
+ssize_t mk_channels_show(char *buf)
+{
+	struct mk_channel *c;
+	int n = 0;
+
+	mutex_lock(&channels_mutex);
+	list_for_each_entry(c, &channels, node)
+		n += sysfs_emit_at(buf, n,
+				   "%s 0x%llx end=%u slots=%u size=%u sent=%llu received=%llu rejected=%llu beats=%llu last_beat_ms=%lld peer=%s peer_rejected=%llu rtt_ns=%llu\n",
+				   c->name, c->address, c->end, c->area.slots, c->area.message_size,
+				   c->sent, c->received, mk_area_refused(&c->area, c->end), c->beats,
+				   since_last_beat_ms(c),
+				   mk_area_attached(&c->area, mk_channel_incoming(c)) ? "up" : "gone",
+				   mk_area_refused(&c->area, mk_channel_incoming(c)), c->rtt_ns);
+	mutex_unlock(&channels_mutex);
+	return n;
+}
+
+static void look_at(struct tracepoint *candidate, void *unused)
+{
+	if (!strcmp(candidate->name, TRACEPOINT))
+		tracepoint = candidate;
+}
+
+int mk_channels_start(void)
+{
+	for_each_kernel_tracepoint(look_at, NULL);
+	if (!tracepoint) {
+		pr_err("this kernel lacks the tracepoint " TRACEPOINT "\n");
+		return -ENOENT;
+	}
+	return tracepoint_probe_register(tracepoint, interrupt, NULL);
+}
+
+void mk_channels_stop(void)
+{
+	struct mk_channel *channel, *next;
+
+	mutex_lock(&channels_mutex);
+	list_for_each_entry_safe(channel, next, &channels, node)
+		take_out(channel);
+	mutex_unlock(&channels_mutex);
+	tracepoint_probe_unregister(tracepoint, interrupt, NULL);
+	tracepoint_synchronize_unregister();
+}
