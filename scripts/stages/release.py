@@ -55,7 +55,7 @@ def ring() -> Counts:
             "--color",
             "no",
             "--num-workers",
-            "1",
+            "2",
             *RING,
         ]
         status, output = command(f"units-{version}", [sys.executable, *words], limit=900)
