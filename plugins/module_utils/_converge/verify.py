@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Optional, Tuple
 from .._dialect import observe
 from .._dialect.base import OBSERVED, UNVERIFIABLE, State
 
-WAIT = 3 * observe.BEAT_WAIT  # seconds; a loaded host may let an instance miss a beat
+WAIT = 2 * observe.BEAT_WAIT  # seconds; a loaded host may let an instance miss a beat
 
 
 def verify(system: Any, placed: Dict[str, Any], specs: Dict[str, Dict[str, Any]], state: State) -> Tuple[List[str], List[str]]:

@@ -15,7 +15,7 @@ from .system import System
 
 MKSTOCK = "sys/kernel/mkstock/"
 ENDED = ("panicked", "halted", "restart-requested", "powered-off")
-BEAT_WAIT = 1.5  # seconds in which a live instance must have beaten again
+BEAT_WAIT = 3.0  # seconds in which a live instance must have beaten again; it beats once a second, and hosts are busy
 POLL = 0.05
 
 Remembered = Dict[str, Any]
