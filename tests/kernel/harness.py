@@ -205,8 +205,8 @@ def main() -> int:
     parser.add_argument("--cpu", default="max", help="QEMU CPU model (default: %(default)s)")
     parser.add_argument("--memory", default="2048", help="memory of the machine in MiB (default: %(default)s)")
     parser.add_argument("--append", default="", help="more kernel parameters for the host")
-    parser.add_argument("--boot-limit", type=float, default=60, metavar="S", help="deadline for the boot (default: %(default)s s)")
-    parser.add_argument("--limit", type=float, default=240, metavar="S", help="deadline for a suite (default: %(default)s s)")
+    parser.add_argument("--boot-limit", type=float, default=120, metavar="S", help="deadline for the boot (default: %(default)s s)")
+    parser.add_argument("--limit", type=float, default=480, metavar="S", help="deadline for a suite (default: %(default)s s)")
     parser.add_argument("--logs", type=Path, help="where consoles are kept (default: below the cache)")
     args = parser.parse_args()
     wanted = args.suite or suites
