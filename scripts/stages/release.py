@@ -154,7 +154,7 @@ def artifact() -> Counts:
 
 
 LEFTOVERS = {"__pycache__", ".git", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".ansible"}
-UNUSED = {"tests", "molecule", "scripts", "Makefile", "pyproject.toml", "dist", "build"}
+UNUSED = {"tests", "benchmarks", "molecule", "scripts", "Makefile", "pyproject.toml", "dist", "build"}
 
 
 def source_copy() -> Path:

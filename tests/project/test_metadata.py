@@ -124,7 +124,7 @@ def test_changelog_fragments_use_known_sections() -> None:
 
 def test_the_artifact_leaves_out_what_nobody_runs(top: Path) -> None:
     ignored = set(load("galaxy.yml")["build_ignore"])
-    for name in ("tests", "molecule", "scripts", ".ci", ".ansible", "dist"):
+    for name in ("tests", "benchmarks", "molecule", "scripts", ".ci", ".ansible", "dist"):
         assert name in ignored
     for needed in ("plugins", "roles", "playbooks", "meta", "docs", "schemas", "changelogs"):
         assert needed not in ignored
