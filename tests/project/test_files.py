@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -92,3 +93,16 @@ def test_json_files_parse(top: Path, files: list[Path]) -> None:
 def test_sanity_has_no_ignore_file(files: list[Path]) -> None:
     ignored = [str(path) for path in files if path.parts[:2] == ("tests", "sanity") and path.name.startswith("ignore")]
     assert not ignored, f"the findings of ansible-test are mended, not ignored: {ignored}"
+
+
+def test_no_name_is_a_mere_underscore(top: Path, files: list[Path]) -> None:
+    """ansible-test's pylint refuses it, minutes later than this test does."""
+    found = [
+        f"{path}:{node.lineno}"
+        for path in files
+        if path.suffix == ".py"
+        for node in ast.walk(ast.parse((top / path).read_text(), str(path)))
+        if (isinstance(node, ast.Name) and node.id == "_" and isinstance(node.ctx, ast.Store))
+        or (isinstance(node, ast.arg) and node.arg == "_")
+    ]
+    assert not found, f"a name that says what it is not used for, such as _turn: {found}"

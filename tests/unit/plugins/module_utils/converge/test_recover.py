@@ -194,7 +194,7 @@ def test_a_full_disk_during_the_recovery_is_a_sentence(tmp_path, monkeypatch):
         with pytest.raises(Crash):
             run.apply(two(), system=machine)
     with monkeypatch.context() as patch:
-        patch.setattr(files, "replace", lambda path, text: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        patch.setattr(files, "replace", lambda path, text: (name for name in ()).throw(OSError(28, "No space left on device")))
         with pytest.raises(run.ApplyError, match="an earlier apply was cut off, and what is undone of it cannot be written down"):
             run.apply(two(), system=machine)
     run.apply(two(), system=machine)
