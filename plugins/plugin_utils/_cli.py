@@ -4,32 +4,37 @@
 """mkl: read, judge, plan and draw layouts on this machine, without touching another.
 
 Exit codes: 0 all is well; 1 the layout is invalid, breaks a rule or cannot be planned; 2 the command was used wrongly or a
-file cannot be read; 3 (report --diff) a way between two kernels opened. Everything is printed to standard output, usage errors
-to standard error.
+file cannot be read; 3 a way between two kernels opened (report --diff), or something is not known (validate --strict). Everything
+is printed to standard output, usage errors to standard error.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import typing as t
 
 # Everything else is imported where it is used: an answer that needs no layout must not wait for the libraries that read one.
 from ._missing import MissingLibraryError
 
-OK, INVALID, USAGE = 0, 1, 2
+OK, INVALID, USAGE, NOT_KNOWN = 0, 1, 2, 3
 
 _EPILOG = """\
 exit codes:
   0  all is well
   1  the layout is invalid, breaks a rule, or cannot be planned
   2  wrong usage, or a file that cannot be read
-  3  mkl report --diff: a way between two kernels opened
+  3  mkl report --diff: a way between two kernels opened;
+     mkl validate --strict: nothing is wrong, but something that would block an apply is not known
+  For many machines (mkl validate --facts A B FOLDER): 1 when one of them would refuse the layout, else 2 when a bundle
+  cannot be used, else 3 with --strict when something is not known.
 
 examples:
   mkl validate examples/layouts/minimal.yml
   mkl facts --image /boot/vmlinuz > here.json
   mkl validate layout.yml --facts here.json --format sarif > findings.sarif
+  mkl validate layout.yml --facts rack-a/ rack-b/host7.json   (which of these machines would it break, and why)
   mkl plan layout.yml --facts here.json
   mkl render layout.yml --facts here.json --format svg > machine.svg
   mkl report layout.yml --facts here.json --diff changed.yml
@@ -76,9 +81,11 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     command = _command(commands, "validate", validate, "say everything that is wrong with a layout, with file, line and column")
-    _layout(command, facts="judge it for this machine, too (a bundle from mkl facts; repeat for several machines)", several=True)
+    machines = "judge it for these machines, too (bundles from mkl facts, or folders of them)"
+    _layout(command, facts=machines, several=True)
     command.add_argument("--format", choices=("text", "json", "sarif"), default="text", help="how to report (default: text)")
 
+    command.add_argument("--strict", action="store_true", help="end with 3 when something that would block an apply is not known")
     command.add_argument("-v", "--verbose", action="store_true", help="tell what is not known, too (text only)")
 
     command = _command(commands, "plan", plan, "show the steps that would make the layout true on a machine")
@@ -108,6 +115,7 @@ def parser() -> argparse.ArgumentParser:
     command = _command(commands, "facts", facts, "collect the facts bundle of this machine as JSON (reads only)")
     command.add_argument("--image", metavar="PATH", action="append", default=[], help="look into this kernel or initrd, too (repeat)")
     command.add_argument("--root", metavar="FOLDER", default="/", help="read below this folder instead of /")
+    command.add_argument("--redact", action="store_true", help="leave out what tells whose machine it is, not what it can carry")
     return top
 
 
@@ -117,13 +125,16 @@ def validate(options: argparse.Namespace) -> int:
 
     verdicts: list[tuple[str | None, Verdict]] = []
     subject, unreadable = _subject(options)
+    if subject is not None and _many(options.facts):
+        code = _judge_fleet(options, subject)
+        if code is not None:
+            return code
+        options.facts = None  # the layout has errors; they do not depend on the machines
     if subject is None:
         verdicts.append((None, Verdict(errors=unreadable)))
     else:
         for path in options.facts or [None]:
             verdicts.append((path, examine(subject, _facts(path))))
-            if verdicts[-1][1].errors:
-                break  # these do not depend on the machine
     errors = [error.to_dict() for error in verdicts[0][1].errors]
     findings = [{**finding, "facts": path} if path else finding for path, verdict in verdicts for finding in verdict.findings]
     good = all(verdict.good for _path, verdict in verdicts)
@@ -135,7 +146,49 @@ def validate(options: argparse.Namespace) -> int:
         _print_json(sarif(errors, findings, _rules()))
     else:
         _tell(options.file, verdicts, options.verbose)
-    return OK if good else INVALID
+    if not good:
+        return INVALID
+    open_ = [one for one in findings if one["severity"] == "error" and one["verdict"] == "unknown"]
+    return NOT_KNOWN if options.strict and open_ else OK
+
+
+def _many(paths: list[str] | None) -> bool:
+    """Whether --facts names more than one machine."""
+    return paths is not None and (len(paths) > 1 or os.path.isdir(paths[0]))
+
+
+def _judge_fleet(options: argparse.Namespace, subject: t.Any) -> int | None:
+    """mkl validate for several machines: who would break, and why. None when the layout itself has errors."""
+    from ..module_utils._layout.canonical import digest
+    from . import _fleet
+    from ._model.errors import LayoutErrors
+    from ._model.layout import load_layout
+
+    try:
+        canonical = load_layout(subject.raw, subject.locator)
+    except LayoutErrors:
+        return None
+    try:
+        paths = _fleet.bundles(options.facts)
+    except LayoutErrors as error:
+        raise UsageError(str(error)) from None
+    machines = _fleet.judge(canonical, paths)
+    said = _fleet.counts(machines)
+    if options.format == "text":
+        print(_fleet.text(machines, subject.locator, options.verbose))
+        print(f"digest {digest(canonical)}")
+    else:
+        told = {"valid": not said[_fleet.REFUSED], "digest": digest(canonical), "errors": [], **_fleet.to_dict(machines, subject.locator)}
+        if options.format == "sarif":
+            from ._report.sarif import sarif
+
+            told = sarif([], _fleet.findings(machines, subject.locator), _rules())
+        _print_json(told)
+    if said[_fleet.REFUSED]:
+        return INVALID
+    if said[_fleet.UNREADABLE]:
+        return USAGE
+    return NOT_KNOWN if options.strict and said[_fleet.UNKNOWN] else OK
 
 
 def plan(options: argparse.Namespace) -> int:
@@ -242,9 +295,11 @@ def explain(options: argparse.Namespace) -> int:
 
 def facts(options: argparse.Namespace) -> int:
     """mkl facts: this machine as a bundle, to be judged and planned for elsewhere."""
+    from ..module_utils._host import bundle
     from ..module_utils._host.facts import collect
 
-    _print_json(collect(options.root, options.image))
+    collected = collect(options.root, options.image)
+    sys.stdout.write(bundle.text(bundle.redact(collected) if options.redact else collected))
     return OK
 
 
@@ -257,7 +312,7 @@ def _command(commands: t.Any, name: str, run: t.Callable[[argparse.Namespace], i
 def _layout(command: argparse.ArgumentParser, facts: str, required: bool = False, several: bool = False) -> None:
     command.add_argument("file", metavar="FILE", help="layout file, YAML or JSON")
     command.add_argument("--key", metavar="KEY", help="dotted key of the layout in FILE, when it is not the whole file")
-    command.add_argument("--facts", metavar="F", help=facts, required=required, **({"action": "append"} if several else {}))
+    command.add_argument("--facts", metavar="F", help=facts, required=required, **({"action": "extend", "nargs": "+"} if several else {}))
 
 
 def _said(code: int, text: str) -> int:

@@ -9,6 +9,7 @@ import json
 import os
 import typing as t
 
+from ..module_utils._host.bundle import VERSION
 from ._model import facts as model
 from ._model.errors import LayoutError, LayoutErrors, dotted
 from ._model.spelling import show
@@ -48,11 +49,11 @@ def checked(raw: t.Any, path: str) -> dict[str, t.Any]:
     """The bundle when it has the form of one, with null for what it leaves out; path: its name in sentences. Raises LayoutErrors."""
     version = raw.get("version") if isinstance(raw, dict) else None
     if not isinstance(raw, dict) or version is None or isinstance(version, bool) or not isinstance(version, int):
-        raise _refused(f"{path} is no facts bundle of version {model.VERSION}", "mkl facts writes one")
-    if version != model.VERSION:
-        newer = version > model.VERSION
+        raise _refused(f"{path} is no facts bundle of version {VERSION}", "mkl facts writes one")
+    if version != VERSION:
+        newer = version > VERSION
         raise _refused(
-            f"{path} is a facts bundle of version {version}, this release reads version {model.VERSION}",
+            f"{path} is a facts bundle of version {version}, this release reads version {VERSION}",
             "judge it with the release that wrote it" if newer else "mkl facts collects them anew",
         )
     try:

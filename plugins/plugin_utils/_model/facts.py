@@ -40,23 +40,25 @@ class Known(BaseModel):
 class Kernel(Known):
     """The host's kernel."""
 
-    release: Word | None = Field(None, description="`uname -r`.")
-    version: Word | None = Field(None, description="`uname -v`.")
-    cmdline: Word | None = Field(None, description="Its command line.")
+    release: Word | None = Field(default=None, description="`uname -r`.")
+    version: Word | None = Field(default=None, description="`uname -v`.")
+    cmdline: Word | None = Field(default=None, description="Its command line.")
+    panic: int | None = Field(default=None, description="Seconds from a panic to a reboot; 0: it stays.")
+    config: dict[str, Word | None] | None = Field(default=None, description="Options that it was built with; null for no.")
 
 
 class OneCpu(Known):
     """One logical CPU. The kernel forgets most of this while a CPU is offline."""
 
-    apic_id: Small | None = Field(None, description="APIC id: neither the logical number nor a count.")
-    package: t.Annotated[int, Field(ge=-1, lt=1 << 32)] | None = Field(None, description="Socket.")
-    core: t.Annotated[int, Field(ge=-1, lt=1 << 32)] | None = Field(None, description="Core within the socket.")
-    siblings: Cpus | None = Field(None, description="Logical CPUs that are threads of the same core, itself included.")
-    llc: Cpus | None = Field(None, description="Logical CPUs that share its last-level cache, itself included.")
-    node: Small | None = Field(None, description="NUMA node.")
-    offlinable: bool | None = Field(None, description="Whether it can be taken offline; the boot CPU cannot.")
-    flags: Word | None = Field(None, description="Digest of model and feature flags.")
-    microcode: Word | None = Field(None, description="Microcode revision.")
+    apic_id: Small | None = Field(default=None, description="APIC id: neither the logical number nor a count.")
+    package: t.Annotated[int, Field(ge=-1, lt=1 << 32)] | None = Field(default=None, description="Socket.")
+    core: t.Annotated[int, Field(ge=-1, lt=1 << 32)] | None = Field(default=None, description="Core within the socket.")
+    siblings: Cpus | None = Field(default=None, description="Logical CPUs that are threads of the same core, itself included.")
+    llc: Cpus | None = Field(default=None, description="Logical CPUs that share its last-level cache, itself included.")
+    node: Small | None = Field(default=None, description="NUMA node.")
+    offlinable: bool | None = Field(default=None, description="Whether it can be taken offline; the boot CPU cannot.")
+    flags: Word | None = Field(default=None, description="Digest of model and feature flags.")
+    microcode: Word | None = Field(default=None, description="Microcode revision.")
 
 
 class CpuPart(Known):
@@ -64,11 +66,15 @@ class CpuPart(Known):
 
     present: Cpus | None = Field(description="Logical numbers of the CPUs that are there.")
     online: Cpus | None = Field(description="Those that the host runs on.")
-    possible: Cpus | None = Field(None, description="Those that could ever be there.")
+    possible: Cpus | None = Field(default=None, description="Those that could ever be there.")
     boot: Cpu | None = Field(description="The one that booted the host.")
     each: dict[t.Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,4})$")], OneCpu] = Field(
         description="Each CPU by its logical number.", max_length=MAX_CPU + 1
     )
+    kinds: dict[str, Cpus] | None = Field(
+        default=None, description="The CPUs of each kind of a hybrid processor; empty where all are alike."
+    )
+    vulnerabilities: dict[str, Word] | None = Field(default=None, description="What the kernel says of each known weakness.")
 
 
 class Block(Known):
@@ -76,7 +82,8 @@ class Block(Known):
 
     number: t.Annotated[int, Field(ge=0, lt=1 << 40)] = Field(description="Its number: address / block size.")
     state: Word = Field(description="online, offline, or a state between.")
-    node: Small | None = Field(None, description="NUMA node.")
+    node: Small | None = Field(default=None, description="NUMA node.")
+    zone: Word | None = Field(default=None, description="Zone of the kernel that it belongs to.")
 
 
 class Region(Known):
@@ -86,6 +93,14 @@ class Region(Known):
     end: Bytes = Field(description="Last byte.")
     name: Word = Field(description="What is there.")
     depth: t.Annotated[int, Field(ge=0, le=64)] = Field(description="How many lines it is nested in.")
+
+
+class Firmware(Known):
+    """One range of the firmware's own memory map."""
+
+    start: Bytes = Field(description="First byte.")
+    end: Bytes = Field(description="Last byte.")
+    type: Word = Field(description="What the firmware calls it.")
 
 
 class Memory(Known):
@@ -98,14 +113,18 @@ class Memory(Known):
         description="The memory map; null without privilege, because the kernel then shows zeros."
     )
     low: Pairs | None = Field(description="Free chunks below 1 MiB, each [base, size].")
+    hugetlb: Bytes | None = Field(default=None, description="What huge pages take.")
+    corrupted: Bytes | None = Field(default=None, description="What was set aside because of hardware errors.")
+    firmware: t.Annotated[list[Firmware], Field(max_length=65536)] | None = Field(default=None, description="The firmware's memory map.")
+    encrypted: bool | None = Field(default=None, description="Whether it is encrypted.")
 
 
 class Kexec(Known):
     """What the host's kernel says about kexec."""
 
-    load_disabled: bool | None = Field(None, description="kernel.kexec_load_disabled.")
-    limit_reboot: t.Annotated[int, Field(ge=-1, lt=1 << 32)] | None = Field(None, description="Loads that are left; -1: no limit.")
-    crash_loaded: bool | None = Field(None, description="Whether a crash kernel is loaded.")
+    load_disabled: bool | None = Field(default=None, description="kernel.kexec_load_disabled.")
+    limit_reboot: t.Annotated[int, Field(ge=-1, lt=1 << 32)] | None = Field(default=None, description="Loads that are left; -1: no limit.")
+    crash_loaded: bool | None = Field(default=None, description="Whether a crash kernel is loaded.")
 
 
 class Dialect(Known):
@@ -121,18 +140,18 @@ class Dialect(Known):
 class Tsc(Known):
     """The time stamp counter: the only clock of an instance."""
 
-    khz: Small | None = Field(None, description="Frequency in kHz.")
-    constant: bool | None = Field(None, description="It does not change with the CPU's frequency.")
-    nonstop: bool | None = Field(None, description="It does not stop in deep sleep states.")
-    clocksource: Word | None = Field(None, description="The host's own clock source.")
+    khz: Small | None = Field(default=None, description="Frequency in kHz.")
+    constant: bool | None = Field(default=None, description="It does not change with the CPU's frequency.")
+    nonstop: bool | None = Field(default=None, description="It does not stop in deep sleep states.")
+    clocksource: Word | None = Field(default=None, description="The host's own clock source.")
 
 
 class Uart(Known):
     """One serial port."""
 
     device: Word = Field(description="Its name, such as ttyS1.")
-    port: Small | None = Field(None, description="I/O port; null for a memory-mapped one.")
-    irq: Small | None = Field(None, description="Interrupt.")
+    port: Small | None = Field(default=None, description="I/O port; null for a memory-mapped one.")
+    irq: Small | None = Field(default=None, description="Interrupt.")
 
 
 class Header(Known):
@@ -153,7 +172,7 @@ class Header(Known):
     cmdline_size: Small
     payload_offset: Small
     payload_length: Small
-    payload: Word | None = Field(None, description="How the kernel is compressed.")
+    payload: Word | None = Field(default=None, description="How the kernel is compressed.")
     pref_address: Bytes
     init_size: Small
     kernel_info_offset: Small = 0
@@ -163,10 +182,10 @@ class Header(Known):
 class Iommu(Known):
     """What confines the devices."""
 
-    present: bool | None = Field(None, description="Whether there is one.")
-    translating: bool | None = Field(None, description="Whether every device is confined to addresses of its own.")
-    interrupt_remapping: bool | None = Field(None, description="Whether interrupts of devices are checked.")
-    groups: Small | None = Field(None, description="How many groups of devices it tells apart.")
+    present: bool | None = Field(default=None, description="Whether there is one.")
+    translating: bool | None = Field(default=None, description="Whether every device is confined to addresses of its own.")
+    interrupt_remapping: bool | None = Field(default=None, description="Whether interrupts of devices are checked.")
+    groups: Small | None = Field(default=None, description="How many groups of devices it tells apart.")
 
 
 class Load(Known):
@@ -189,35 +208,37 @@ class Image(Known):
     """What an image file is."""
 
     exists: bool = Field(description="Whether there is such a file.")
-    regular: bool = Field(False, description="Whether it is a regular file.")
-    size: Bytes | None = Field(None, description="Its bytes.")
-    sha256: Word | None = Field(None, description="Its SHA-256.")
-    kind: Word = Field("unknown", description="bzimage, vmlinux, flat, initrd or unknown.")
-    error: Word | None = Field(None, description="Why it cannot be used, as a sentence.")
-    header: Header | None = Field(None, description="The setup header of a bzImage.")
-    elf: Elf | None = Field(None, description="The program headers of an ELF kernel.")
+    regular: bool = Field(default=False, description="Whether it is a regular file.")
+    size: Bytes | None = Field(default=None, description="Its bytes.")
+    sha256: Word | None = Field(default=None, description="Its SHA-256.")
+    kind: Word = Field(default="unknown", description="bzimage, vmlinux, flat, initrd or unknown.")
+    error: Word | None = Field(default=None, description="Why it cannot be used, as a sentence.")
+    header: Header | None = Field(default=None, description="The setup header of a bzImage.")
+    elf: Elf | None = Field(default=None, description="The program headers of an ELF kernel.")
 
 
 class Facts(Known):
     """All that is known of one machine."""
 
     version: t.Literal[VERSION] = Field(description="Version of this form.")  # type: ignore[valid-type]
-    hostname: Word | None = Field(None, description="Its name; null when redacted.")
-    boot_id: Word | None = Field(None, description="Which boot of it; null when redacted.")
+    hostname: Word | None = Field(default=None, description="Its name; null when redacted.")
+    boot_id: Word | None = Field(default=None, description="Which boot of it; null when redacted.")
     kernel: Kernel = Field(default_factory=Kernel, description="The host's kernel.")
     cpus: CpuPart = Field(description="Its CPUs.")
     memory: Memory = Field(description="Its memory.")
     kexec: Kexec = Field(default_factory=Kexec, description="What its kernel says about kexec.")
-    lockdown: t.Literal["none", "integrity", "confidentiality"] | None = Field(None, description="Lockdown of its kernel.")
-    privileged: bool | None = Field(None, description="Whether root looked.")
+    lockdown: t.Literal["none", "integrity", "confidentiality"] | None = Field(default=None, description="Lockdown of its kernel.")
+    privileged: bool | None = Field(default=None, description="Whether root looked.")
     dialect: Dialect = Field(description="Its multikernel interface.")
     tsc: Tsc = Field(default_factory=Tsc, description="Its time stamp counter.")
-    uarts: t.Annotated[list[Uart], Field(max_length=4096)] | None = Field(None, description="Its serial ports; null without privilege.")
-    la57: bool | None = Field(None, description="Whether it runs with five-level paging.")
-    virtualization: Word | None = Field(None, description="Who makes the machine; none on bare metal.")
+    uarts: t.Annotated[list[Uart], Field(max_length=4096)] | None = Field(
+        default=None, description="Its serial ports; null without privilege."
+    )
+    la57: bool | None = Field(default=None, description="Whether it runs with five-level paging.")
+    virtualization: Word | None = Field(default=None, description="Who makes the machine; none on bare metal.")
     iommu: Iommu = Field(default_factory=Iommu, description="What confines its devices.")
     images: dict[str, Image] = Field(default_factory=dict, description="What was looked into, by path.")
-    redacted: list[Word] | None = Field(None, description="What was taken out before it was written.")
+    redacted: list[Word] | None = Field(default=None, description="What was taken out before it was written.")
 
 
 def facts_schema() -> dict[str, t.Any]:
