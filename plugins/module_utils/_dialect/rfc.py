@@ -26,6 +26,7 @@ POLL = 0.05  # seconds between two looks at a mailbox
 HEALTH_WITHIN = 60.0  # seconds until an instance must have reported when the layout gives no limit
 KILL_WITHIN = 5.0  # seconds until a killed instance must be gone from mkstock's list
 ATTEMPTS, ATTEMPT_PAUSE = 3, 0.5  # at a memory block that does not go offline; seconds
+SILENCE = "(none: nothing is in its mailbox, and one kernel cannot read the serial port of another; see console_logs)"
 UNLOADS = 64  # one call drops ten images at most; more calls than this mean that the list does not shrink
 
 
@@ -270,7 +271,7 @@ class Rfc:
         log = self.system.read(self.console_logs[name]) if name in self.console_logs else None
         lines = [line.rstrip() for line in (log or "").splitlines() if line.strip()][-20:]
         words = [] if mailbox is None else [one for one in (mailbox["uname"], mailbox["text"]) if one]
-        return lines + ["mailbox: %s" % one for one in words]
+        return lines + ["mailbox: %s" % one for one in words] or [SILENCE]
 
     def _stop(self, spec: Dict[str, Any]) -> Dict[str, Any]:
         running = table.instances(self.system.read(MKSTOCK + "instances"))

@@ -150,6 +150,7 @@ def test_an_instance_that_never_reports_is_taken_back(machine):
     assert error.details["undone"][0] == "stop web (CPU 3)"
     assert error.details["stuck"] == []
     assert error.details["instance"] == "web"
+    assert "; its last words: (none: nothing is in its mailbox, and one kernel cannot read the serial port of another" in error.message
     assert machine.running() == {}
     assert machine.online == {0, 1, 2, 3}
     assert (machine.images, machine.channels, machine.blocks) == ([], {}, blocks)
