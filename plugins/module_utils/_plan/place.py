@@ -3,39 +3,55 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Placement: gives every instance its CPUs, memory and low chunk, and every channel its area.
 
-Pure and deterministic: the same layout, facts and state give the same placement. What is given in the layout is taken as
-given, what an instance already has is kept, and the rest is chosen, lowest first, in the order of the names.
+Pure and deterministic: the same layout, facts and state give the same placement, whatever the order of keys. What is given
+in the layout is taken as given, what an instance already has is kept, and the rest is chosen, lowest first, in the order of
+the names; where that does not work out, the most demanding first.
 """
 
 from __future__ import annotations
 
-import copy
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .._boot import channel as channel_area
 from .._rules.finding import Finding
-from . import cores, ranges
+from . import ranges
+from .conflict import Conflict, Problem, explain
+from .cores import Chooser
+from .low import LOW_SIZE, Low, Need
+from .memory import Ask, Memory, amount, span
+from .pool import Pool
 from .ranges import Range
+from .topology import Machine
+from .wish import Wish
+
+__all__ = ["ENTRY_OFFSET", "HOST", "LOW_SIZE", "PlacementError", "amount", "is_flat", "place", "span"]
 
 ENTRY_OFFSET = 0x3000  # the entry stub behind mailbox, ACPI tables and the fake IO-APIC page
-LOW_SIZE = 0x10000  # a Linux instance's real mode trampoline lives in 64 KiB of its own below 1 MiB
 HOST = "host"
 
 
 class PlacementError(Exception):
-    """The layout does not fit this machine. findings says for each instance or channel what does not fit and what would."""
+    """The layout does not fit this machine.
 
-    def __init__(self, findings: Sequence[Finding]) -> None:
+    findings has one entry for each request that takes part: the first of a conflict says what does not fit, the others name
+    what it collides with. conflicts says the same as data: {"requests": [{"path", "what"}], "minimal": whether all of these
+    are needed for it, "ways": [{"cost", "do", "path", "enough": whether it alone lets everything fit}] cheapest first}.
+    """
+
+    def __init__(self, findings: Sequence[Finding], conflicts: Sequence[Dict[str, Any]] = ()) -> None:
         self.findings = list(findings)
+        self.conflicts = list(conflicts)
         super().__init__("; ".join(finding.message for finding in self.findings))
 
 
 def place(layout: Dict[str, Any], facts: Dict[str, Any], state: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
     """A copy of the canonical layout where each instance that is not absent, and each channel, has a "placed" entry.
 
-    facts is the facts bundle of the host, state what a dialect observed (None: nothing runs there).
+    facts is the facts bundle of the host, state what a dialect observed (None: nothing runs there). What the copy does not
+    change it shares with the layout.
     Instance: {"cpus", "apic_ids", "base", "size", "low", "entry"}; channel: {"address", "size", "ends"}; bytes and absolute
-    addresses. Raises PlacementError with one finding for each thing that has no place.
+    addresses; chunks of the pool have their base, and whole memory blocks where they are made of those. Raises PlacementError
+    that names for each conflict the fewest requests that cannot all be had, and the cheapest ways out.
     """
     return _Placement(layout, facts, state or {}).run()
 
@@ -51,269 +67,230 @@ def is_flat(layout: Dict[str, Any], facts: Dict[str, Any], image: str) -> bool:
 
 class _Placement:
     def __init__(self, layout: Dict[str, Any], facts: Dict[str, Any], state: Dict[str, Any]) -> None:
-        self.layout = copy.deepcopy(layout)
-        self.facts = facts
+        self.layout, self.facts, self.state = layout, facts, state
         self.findings: List[Finding] = []
-        self.names = sorted(name for name, one in self.layout["instances"].items() if one["state"] != "absent")
+        self.conflicts: List[Dict[str, Any]] = []
+        self.instances = {name: one for name, one in sorted(layout["instances"].items()) if one["state"] != "absent"}
         self.kept = {name: one["spec"] for name, one in (state.get("instances") or {}).items() if one.get("spec")}
-        self.foreign = (state.get("foreign") or {}).get("instances") or []
-        self.kept_areas = (state.get("made") or {}).get("channels") or {}
+        foreign = (state.get("foreign") or {}).get("instances") or []
+        self.foreign = [one for other in foreign for one in ranges.sized(other["memory"])]
+        self.foreign_cpus = {cpu for other in foreign for cpu in other["cpus"]}
 
     def run(self) -> Dict[str, Any]:
-        for name in self.names:
-            self.layout["instances"][name]["placed"] = {}
-        self._memory()
-        self._low()
-        self._cpus()
-        if not self.findings:
-            self._channels()
+        chunks, memory = self._memory()
+        low = self._low()
+        machine, chooser = self._cpus(memory)
+        apic_ids = self._apic_ids(machine, chooser)
+        host = machine.apic_id(machine.boot) or 0
+        channels = self._channels(memory, apic_ids, host)
         if self.findings:
-            raise PlacementError(self.findings)
-        return self.layout
+            raise PlacementError(self.findings, self.conflicts)
+        instances = dict(self.layout["instances"])
+        for name, one in self.instances.items():
+            base = memory.bases[(False, name)]
+            instances[name] = dict(
+                one,
+                placed={
+                    "cpus": chooser.owned[name],
+                    "apic_ids": apic_ids[name],
+                    "base": base,
+                    "size": ranges.up(one["memory"]["size"], ranges.PAGE),
+                    "low": low.bases.get(name),
+                    "entry": base + ENTRY_OFFSET,
+                },
+            )
+        return dict(self.layout, instances=instances, channels=channels, pool=dict(self.layout["pool"], memory=chunks))
 
-    def _fail(self, where: Sequence[str], message: str, hint: str) -> None:
+    # what is refused
+
+    def _fail(self, where: Sequence[Any], message: str, hint: str) -> None:
+        what = next(one for one in reversed(where) if isinstance(one, str))
         self.findings.append(
-            Finding(rule="placement." + where[-1], severity="error", verdict="fail", message=message, path=tuple(where), hint=hint)
+            Finding(rule="placement." + what, severity="error", verdict="fail", message=message, path=tuple(where), hint=hint)
+        )
+
+    def _solve(self, problem: Problem) -> None:
+        """Place all requests of a problem, or find out why that cannot be."""
+        refusal = problem.solve(problem.requests)
+        if refusal is not None:
+            for conflict in explain(problem, refusal):
+                self._tell(problem, conflict)
+
+    def _tell(self, problem: Problem, conflict: Conflict) -> None:
+        refusal = conflict.refusal
+        others = [one for one in conflict.requests if one is not refusal.request]
+        ways = problem.all_ways(conflict)
+        hint = refusal.hint
+        if ways and (others or ways[0].cost < 9):
+            first = "cheapest first: " if ways[0].enough else "cheapest first, of several that are needed: "
+            hint = first + "; or ".join(way.say for way in ways)
+        unnamed = [str(one) for one in others if one.name not in refusal.message.split(":")[0].replace(",", " ").split()]
+        if len(unnamed) > _SHOWN:
+            unnamed[_SHOWN:] = ["%d more" % (len(unnamed) - _SHOWN)]
+        beside = ", beside " + ", ".join(unnamed) if unnamed else ""
+        self._fail(refusal.request.path, refusal.message + beside, hint)
+        for other in others[:_SHOWN]:
+            self._fail(other.path, "%s is in the way of %s" % (other, refusal.request), hint)
+        self.conflicts.append(
+            {
+                "requests": [{"path": list(one.path), "what": str(one)} for one in conflict.requests],
+                "minimal": conflict.minimal,
+                "ways": [{"cost": round(way.cost, 3), "do": way.say, "path": list(way.path), "enough": way.enough} for way in ways],
+            }
         )
 
     # memory
 
-    def _memory(self) -> None:
-        pool = self.pool = self._pool()
-        everything = [one for _node, one in pool]
-        taken: Dict[str, Range] = {}
-        for number, other in enumerate(self.foreign, 1):
-            for start, end in ranges.sized(other["memory"]):
-                taken["an instance that was not started from here (number %d, 0x%x)" % (number, start)] = (start, end)
-        for name in self._fixed_first():
-            wanted = self.layout["instances"][name]["memory"]
+    def _memory(self) -> Tuple[List[Dict[str, Any]], Memory]:
+        pool = Pool(self.facts, self.state, lambda number, message, hint: self._fail(("pool", "memory", number), message, hint))
+        chunks, regions = pool.place(self.layout["pool"]["memory"])
+        complete = not self.findings
+        memory = Memory(regions, self.foreign, self._asks())
+        good = [ask for ask in memory.requests if ask.base is None or self._is_given_well(ask, memory.pool)]
+        memory.requests = good
+        if complete:
+            self._solve(memory)
+        return chunks, memory
+
+    def _asks(self) -> List[Ask]:
+        asks = []
+        for name, one in self.instances.items():
+            wanted = one["memory"]
             size = ranges.up(wanted["size"], ranges.PAGE)
-            base = wanted["base"]
-            if base is None:
-                base = self._kept_base(name, size, everything, taken)
-            if base is None:
-                regions = [one for node, one in pool if wanted["node"] is None or node == wanted["node"]]
-                free = [ranges.subtract([one], taken.values()) for one in regions]
-                base = next((at for at in (ranges.first_fit(part, size, ranges.BIG_PAGE) for part in free) if at is not None), None)
-                if base is None:
-                    self._no_memory(name, size, [one for part in free for one in part], wanted["node"])
-                    continue
-            else:
-                self._check_base(name, (base, base + size), everything, taken)
-            taken[name] = (base, base + size)
-            self.layout["instances"][name]["placed"].update(base=base, size=size, entry=base + ENTRY_OFFSET)
-        self.everything, self.taken = everything, taken
+            spec = self.kept.get(name)
+            kept = spec["base"] if spec is not None and spec["size"] == size else None
+            asks.append(Ask(name, size, wanted["base"], wanted["node"], kept))
+        areas = (self.state.get("made") or {}).get("channels") or {}
+        for name, one in sorted(self.layout["channels"].items()):
+            size = one["size"] if one["kind"] == "shared_memory" else channel_area.area_size(one["slots"], one["message_size"])
+            size = ranges.up(size, ranges.PAGE)
+            there = areas.get(name)
+            asks.append(Ask(name, size, kept=there["address"] if there and there["size"] == size else None, area=True))
+        return asks
 
-    def _pool(self) -> List[Any]:
-        """(node, range) of every pool region in the order of the layout."""
-        offered = ranges.sized((self.facts.get("dialect") or {}).get("pool"))
-        pool: List[Any] = []
-        for number, region in enumerate(self.layout["pool"]["memory"]):
-            base, size = region["base"], region["size"]
-            if base is None:
-                free = ranges.subtract(offered, [one for _node, one in pool])
-                base = ranges.first_fit(free, size, ranges.BIG_PAGE)
-            if base is None:
-                self._fail(
-                    ("pool", "memory"),
-                    "pool memory number %d (%s) has no base, and this kernel offers no pool to choose it from" % (number + 1, amount(size)),
-                    "give its base: the address after the $ of memmap= on the host's command line",
-                )
-                continue
-            region["base"] = base
-            node = region["node"] if region["node"] is not None else self._node_of(base)
-            pool.append((node, (base, base + size)))
-        return pool
-
-    def _node_of(self, address: int) -> Optional[int]:
-        memory = self.facts.get("memory") or {}
-        if memory.get("block_size") and memory.get("blocks"):
-            for block in memory["blocks"]:
-                if block["number"] == address // memory["block_size"]:
-                    node = block.get("node")
-                    return None if node is None else int(node)
-        return None
-
-    def _fixed_first(self) -> List[str]:
-        """Names with a given base first, then those that already have a place, then the rest."""
-
-        def rank(name: str) -> int:
-            if self.layout["instances"][name]["memory"]["base"] is not None:
-                return 0
-            return 1 if name in self.kept else 2
-
-        return sorted(self.names, key=lambda name: (rank(name), name))
-
-    def _kept_base(self, name: str, size: int, pool: List[Range], taken: Dict[str, Range]) -> Optional[int]:
-        spec = self.kept.get(name)
-        if spec is None or spec["size"] != size:
-            return None
-        mine = (spec["base"], spec["base"] + size)
-        if not ranges.contains(pool, mine) or any(ranges.overlap(mine, other) for other in taken.values()):
-            return None
-        return int(spec["base"])
-
-    def _check_base(self, name: str, mine: Range, pool: List[Range], taken: Dict[str, Range]) -> None:
-        where = ("instances", name, "memory")
-        if mine[0] % ranges.BIG_PAGE:
+    def _is_given_well(self, ask: Ask, pool: List[Range]) -> bool:
+        base = ask.base or 0
+        mine = (base, base + ask.size)
+        if base % ranges.BIG_PAGE:
             self._fail(
-                where,
-                "%s has its base at %s, which is not a multiple of 2 MiB" % (name, hex(mine[0])),
-                "use %s" % hex(ranges.up(mine[0], ranges.BIG_PAGE)),
+                ask.path,
+                "%s has its base at %s, which is not a multiple of 2 MiB" % (ask.name, hex(base)),
+                "use %s" % hex(ranges.up(base, ranges.BIG_PAGE)),
             )
+            return False
         if not ranges.contains(pool, mine):
             self._fail(
-                where,
+                ask.path,
                 "the memory of %s (%s) is not wholly inside the pool (%s)"
-                % (name, span(mine), ", ".join(span(one) for one in pool) or "empty"),
+                % (ask.name, span(mine), ", ".join(span(one) for one in pool) or "empty"),
                 "choose a base inside the pool, or leave it out",
             )
-        for other, theirs in taken.items():
-            if ranges.overlap(mine, theirs):
-                self._fail(
-                    where,
-                    "the memory of %s (%s) overlaps that of %s (%s)" % (name, span(mine), other, span(theirs)),
-                    "leave one base out, and a free place is chosen",
-                )
+            return False
+        return True
 
-    def _no_memory(self, name: str, size: int, free: List[Range], node: Optional[int]) -> None:
-        largest = 0
-        for start, end in free:
-            largest = max(largest, end - ranges.up(start, ranges.BIG_PAGE))
-        place_ = "the pool" if node is None else "the pool of node %d" % node
-        hint = "ask for at most that much, or enlarge the pool" if largest > 0 else "enlarge the pool, or give another instance less"
-        self._fail(
-            ("instances", name, "memory"),
-            "%s asks for %s of memory, the largest free piece of %s is %s" % (name, amount(size), place_, amount(max(largest, 0))),
-            hint,
-        )
-
-    # the chunk below 1 MiB
-
-    def _low(self) -> None:
-        chunks = (self.facts.get("memory") or {}).get("low")
-        linux = [name for name in self.names if not is_flat(self.layout, self.facts, self.layout["instances"][name]["image"])]
-        available = ranges.sized(chunks)
-        taken: List[Range] = [one for other in self.foreign for one in ranges.sized(other["memory"])]
-        for name in self.names:
-            self.layout["instances"][name]["placed"]["low"] = None
-        for name in sorted(linux, key=lambda one: (one not in self.kept, one)):
-            kept = self.kept.get(name, {}).get("low")
-            if kept is not None and not any(ranges.overlap((kept, kept + LOW_SIZE), one) for one in taken):
-                base: Optional[int] = kept
-            else:
-                base = ranges.first_fit(ranges.subtract(available, taken), LOW_SIZE, ranges.PAGE)
-            if base is None:
-                self._no_low(name, chunks is None, available)
-                continue
-            taken.append((base, base + LOW_SIZE))
-            self.layout["instances"][name]["placed"]["low"] = base
-
-    def _no_low(self, name: str, unknown: bool, available: List[Range]) -> None:
-        if unknown:
-            message = "%s runs Linux and needs 64 KiB below 1 MiB, and which of that memory is free is not known on this host" % name
-        else:
-            message = "%s runs Linux and needs 64 KiB below 1 MiB; of the reserved %s nothing that large is free" % (
-                name,
-                amount(sum(end - start for start, end in available)),
-            )
-        self._fail(
-            ("instances", name, "memory"),
-            message,
-            "reserve 64 KiB for each Linux instance on the host's command line, for example memmap=192K$0x10000",
-        )
+    def _low(self) -> Low:
+        flat = {image: is_flat(self.layout, self.facts, image) for image in {one["image"] for one in self.instances.values()}}
+        needs = [
+            Need(name, self.kept[name].get("low") if name in self.kept else None)
+            for name, one in self.instances.items()
+            if not flat[one["image"]]
+        ]
+        low = Low((self.facts.get("memory") or {}).get("low"), self.foreign, needs)
+        self._solve(low)
+        return low
 
     # CPUs
 
-    def _cpus(self) -> None:
-        chooser = cores.Chooser(self.facts, self.layout["host"]["cpus"])
-        chooser.foreign = {cpu for other in self.foreign for cpu in other["cpus"]}
-        for name in self.names:
-            wanted = self.layout["instances"][name]["cpus"]
-            if wanted["ids"] is not None:
-                for message, hint in chooser.given(name, wanted["ids"], wanted["space"]):
-                    self._fail(("instances", name, "cpus"), message, hint)
-        for name in self.names:
-            if name not in chooser.owned and name in self.kept:
-                chooser.keep(name, self.kept[name]["cpus"], self.layout["instances"][name]["cpus"])
-        for name in self.names:
-            one = self.layout["instances"][name]
-            if name not in chooser.owned:
-                node = self._node_of_instance(one) if one["cpus"]["near"] == "memory" else None
-                for message, hint in chooser.choose(name, one["cpus"], node):
-                    self._fail(("instances", name, "cpus"), message, hint)
-            cpus = chooser.owned.get(name, [])
-            apic_ids = [chooser.apic_id(cpu) for cpu in cpus]
-            for cpu, apic_id in zip(cpus, apic_ids):
-                if apic_id is None and cpu in chooser.present:
+    def _cpus(self, memory: Memory) -> Tuple[Machine, Chooser]:
+        machine = Machine(self.facts, self.foreign_cpus)
+        logical: Optional[Dict[int, int]] = None
+        wishes: List[Wish] = []
+        host = self.layout["host"]["cpus"]
+        if host is not None:
+            wishes.append(Wish("host.cpus", ids=host, host=True))
+        for name, one in self.instances.items():
+            wanted = one["cpus"]
+            ids = wanted["ids"]
+            if ids is not None:
+                if wanted["space"] == "apic":
+                    logical = machine.logical() if logical is None else logical
+                    ids = self._logical(name, ids, logical)
+                if not self._are_there(name, ids, machine):
+                    continue
+            base = memory.bases.get((False, name)) if wanted["near"] == "memory" else None
+            spec = self.kept.get(name)
+            wishes.append(
+                Wish(
+                    name,
+                    ids,
+                    wanted["count"] or 1,
+                    wanted["whole_cores"],
+                    wanted["llc"] == "own",
+                    wanted.get("pick") == "spread",
+                    None if base is None else memory.node_at(base),
+                    None if spec is None else spec["cpus"],
+                )
+            )
+        chooser = Chooser(machine, wishes)
+        self._solve(chooser)
+        return machine, chooser
+
+    def _logical(self, name: str, ids: Sequence[int], logical: Dict[int, int]) -> List[int]:
+        for one in ids:
+            if one not in logical:
+                self._fail(
+                    ("instances", name, "cpus"),
+                    "%s names APIC id %d, and no CPU of this host is known to have it" % (name, one),
+                    "known APIC ids: %s" % (", ".join(str(known) for known in sorted(logical)) or "none"),
+                )
+        return [logical[one] for one in ids if one in logical]
+
+    def _are_there(self, name: str, ids: Sequence[int], machine: Machine) -> bool:
+        """Whether all CPUs that an instance names are ones that an instance can have."""
+        good = bool(ids)
+        for cpu in ids:
+            reason = machine.why_never(cpu)
+            if reason is not None:
+                good = False
+                self._fail(
+                    ("instances", name, "cpus"),
+                    "%s names CPU %d, but %s" % (name, cpu, reason),
+                    Chooser(machine, ()).free_hint(self.layout["host"]["cpus"] or ()),
+                )
+        return good
+
+    def _apic_ids(self, machine: Machine, chooser: Chooser) -> Dict[str, List[Any]]:
+        found: Dict[str, List[Any]] = {}
+        for name, cpus in chooser.owned.items():
+            found[name] = [machine.apic_id(cpu) for cpu in cpus]
+            for cpu, apic_id in zip(cpus, found[name]):
+                if apic_id is None:
                     self._fail(
                         ("instances", name, "cpus"),
                         "the APIC id of CPU %d, which %s is to have, is not known while it is offline" % (cpu, name),
                         "bring CPU %d online in the host once: echo 1 > /sys/devices/system/cpu/cpu%d/online" % (cpu, cpu),
                     )
-            one["placed"].update(cpus=cpus, apic_ids=apic_ids)
-
-    def _node_of_instance(self, one: Dict[str, Any]) -> Optional[int]:
-        base = one["placed"].get("base")
-        if base is None:
-            return None
-        for node, (start, end) in self.pool:
-            if start <= base < end:
-                return None if node is None else int(node)
-        return None
+        return found
 
     # channels
 
-    def _channels(self) -> None:
-        kept_first = sorted(self.layout["channels"], key=lambda name: (name not in self.kept_areas, name))
-        private = list(self.taken.values())
-        taken: List[Range] = []
-        for name in kept_first:
-            one = self.layout["channels"][name]
-            if one["kind"] == "shared_memory":
-                size = ranges.up(one["size"], ranges.PAGE)
-            else:
-                size = ranges.up(channel_area.area_size(one["slots"], one["message_size"]), ranges.PAGE)
-            free = ranges.subtract(self.everything, private + taken)
-            kept = self.kept_areas.get(name)
-            if kept and kept["size"] == size and ranges.contains(free, (kept["address"], kept["address"] + size)):
-                address: Optional[int] = kept["address"]
-            else:
-                address = ranges.last_fit(free, size, ranges.PAGE)
-            if address is None:
-                self._fail(
-                    ("channels", name),
-                    "the channel %s needs %s of the pool outside every instance's memory, and no piece is that large"
-                    % (name, amount(size)),
-                    "enlarge the pool by %s, or give an instance less" % amount(ranges.up(size, ranges.BIG_PAGE)),
-                )
+    def _channels(self, memory: Memory, apic_ids: Dict[str, List[Any]], host: int) -> Dict[str, Any]:
+        placed: Dict[str, Any] = {}
+        for ask in memory.requests:
+            if not ask.area:
                 continue
-            taken.append((address, address + size))
-            one["placed"] = {"address": address, "size": size, "ends": [self._end(name, end) for end in one["between"]]}
-
-    def _end(self, channel: str, name: str) -> int:
-        if name == HOST:
-            cpus = self.facts["cpus"]
-            known = (cpus.get("each") or {}).get(str(cpus.get("boot") or 0)) or {}
-            return int(known.get("apic_id") or 0)
-        if name not in self.names:
-            self._fail(
-                ("channels", channel),
-                "the channel %s ends at %s, which is no instance that is to exist" % (channel, name),
-                "name two of: %s" % ", ".join([HOST] + self.names),
-            )
-            return 0
-        return int(self.layout["instances"][name]["placed"]["apic_ids"][0])
+            one = self.layout["channels"][ask.name]
+            for end in one["between"]:
+                if end != HOST and end not in self.instances:
+                    self._fail(
+                        ("channels", ask.name),
+                        "the channel %s ends at %s, which is no instance that is to exist" % (ask.name, end),
+                        "name two of: %s" % ", ".join([HOST] + list(self.instances)),
+                    )
+            if not self.findings:
+                ends = [host if end == HOST else apic_ids[end][0] for end in one["between"]]
+                placed[ask.name] = dict(one, placed={"address": memory.bases[(True, ask.name)], "size": ask.size, "ends": ends})
+        return placed
 
 
-def amount(size: int) -> str:
-    """A number of bytes for a sentence: 256 MiB, 64 KiB, 12 bytes."""
-    for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
-        if size and size % unit == 0:
-            return "%d %s" % (size // unit, name)
-    return "%d bytes" % size
-
-
-def span(one: Range) -> str:
-    """A range for a sentence, last byte included, as /proc/iomem writes it."""
-    return "0x%x-0x%x" % (one[0], one[1] - 1)
+_SHOWN = 8  # members of a conflict that are shown one by one

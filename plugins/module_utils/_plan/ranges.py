@@ -42,19 +42,22 @@ def merge(ranges: Iterable[Range]) -> List[Range]:
 
 
 def subtract(ranges: Iterable[Range], taken: Iterable[Range]) -> List[Range]:
-    """What remains of ranges when the bytes of taken are removed."""
-    free = merge(ranges)
-    for start, end in merge(taken):
-        rest: List[Range] = []
-        for low, high in free:
-            if not overlap((low, high), (start, end)):
-                rest.append((low, high))
-                continue
-            if low < start:
-                rest.append((low, start))
-            if end < high:
-                rest.append((end, high))
-        free = rest
+    """What remains of ranges when the bytes of taken are removed, sorted."""
+    free: List[Range] = []
+    gone = merge(taken)
+    at = 0
+    for start, end in merge(ranges):
+        while at < len(gone) and gone[at][1] <= start:
+            at += 1
+        here = at
+        while here < len(gone) and gone[here][0] < end:
+            low, high = gone[here]
+            if start < low:
+                free.append((start, low))
+            start = max(start, high)
+            here += 1
+        if start < end:
+            free.append((start, end))
     return free
 
 

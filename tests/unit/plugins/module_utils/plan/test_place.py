@@ -125,28 +125,42 @@ def test_a_cpu_that_cannot_be_given_is_named_with_the_reason(ids, message):
     bundle["cpus"]["each"]["3"]["offlinable"] = False
     chosen = layout(a=instance(cpus={"ids": ids, "count": None}))
     chosen["host"]["cpus"] = [0, 1]
-    ((_path, said, hint),) = refusal(chosen, bundle)
-    assert said == message
-    assert hint == "free here: CPU 2"
+    (path, said, hint), *others = refusal(chosen, bundle)
+    assert (path, said) == (("instances", "a", "cpus"), message)
+    if ids == [1]:
+        assert (
+            hint
+            == "cheapest first: let the CPU of a be chosen (cpus: {count: 1}); or take CPU 1 out of host.cpus; or leave a out (state: absent)"
+        )
+        assert [one[:2] for one in others] == [(("host", "cpus"), "host.cpus (CPUs 0, 1) is in the way of a (CPU 1)")]
+    else:
+        assert (hint, others) == ("free here: CPU 2", [])
 
 
 def test_a_cpu_asked_for_twice_names_the_owner():
     both = layout(a=instance(cpus={"ids": [2], "count": None}), b=instance(cpus={"ids": [2], "count": None}))
-    ((path, message, _hint),) = refusal(both, facts())
+    (path, message, _hint), other = refusal(both, facts())
     assert path == ("instances", "b", "cpus")
     assert message == "b names CPU 2, but it belongs to a"
+    assert other[:2] == (("instances", "a", "cpus"), "a (CPU 2) is in the way of b (CPU 2)")
 
 
 def test_too_few_cpus_says_what_is_free_and_who_has_the_rest():
     chosen = layout(db=instance(cpus={"ids": [2], "count": None}), web=instance(cpus={"count": 2}))
     chosen["host"]["cpus"] = [0, 1]
-    ((path, message, hint),) = refusal(chosen, facts())
+    (path, message, hint), *others = refusal(chosen, facts())
     assert path == ("instances", "web", "cpus")
-    assert message == "web asks for 2 CPUs, only 1 is free (CPU 3)"
+    assert message == "web asks for 2 CPUs, only 1 is free (CPU 3), beside host.cpus (CPUs 0, 1), db (CPU 2)"
+    assert [one[0] for one in others] == [("host", "cpus"), ("instances", "db", "cpus")]
     assert hint == (
-        "ask for 1, or free a CPU (CPU 0: it is the boot CPU, which stays with the host; CPU 1: host.cpus keeps it for the host; "
-        "CPU 2: it belongs to db)"
+        "cheapest first: give web 1 CPU instead of 2; or take CPU 1 out of host.cpus; or leave db out (state: absent); "
+        "or leave web out (state: absent)"
     )
+
+
+def test_one_request_that_cannot_be_had_says_who_has_the_rest():
+    (_path, _message, hint), *_others = refusal(layout(web=instance(cpus={"count": 1})), facts(cpus=1))
+    assert hint == "free a CPU (CPU 0: it is the boot CPU, which stays with the host)"
 
 
 def test_an_offline_cpu_without_a_known_apic_id_is_refused():
@@ -185,7 +199,7 @@ def test_memory_that_does_not_fit(memory, message):
 
 def test_two_given_bases_that_collide_name_both():
     both = layout(a=instance(memory={"base": 0x40000000, "size": 4 * MIB}), b=instance(memory={"base": 0x40200000, "size": 4 * MIB}))
-    ((_path, message, _hint),) = refusal(both, facts())
+    (_path, message, _hint), _other = refusal(both, facts())
     assert message == "the memory of b (0x40200000-0x405fffff) overlaps that of a (0x40000000-0x403fffff)"
 
 
@@ -207,10 +221,10 @@ def test_only_linux_gets_memory_below_one_megabyte():
 def test_too_little_low_memory_says_how_to_reserve_it():
     bundle = facts()
     bundle["memory"]["low"] = [[0x20000, LOW_SIZE]]
-    ((path, message, hint),) = refusal(layout(a=instance(), b=instance()), bundle)
+    (path, message, hint), _other = refusal(layout(a=instance(), b=instance()), bundle)
     assert path == ("instances", "b", "memory")
-    assert message == "b runs Linux and needs 64 KiB below 1 MiB; of the reserved 64 KiB nothing that large is free"
-    assert hint.endswith("for example memmap=192K$0x10000")
+    assert message == "b runs Linux and needs 64 KiB below 1 MiB; of the reserved 64 KiB nothing that large is free, beside a (64 KiB)"
+    assert "for example memmap=192K$0x10000; or leave a out" in hint
     bundle["memory"]["low"] = None
     assert "is not known on this host" in refusal(layout(a=instance()), bundle)[0][1]
 
@@ -235,9 +249,13 @@ def test_a_channel_lies_at_the_end_of_the_pool_outside_all_private_memory():
 
 def test_a_channel_without_room_says_how_much_is_missing():
     full = simulated.layout(instances={"web": instance(memory={"size": 512 * MIB})})
-    ((path, message, _hint),) = refusal(full, facts())
+    (path, message, hint), other = refusal(full, facts())
     assert path == ("channels", "beat")
-    assert message == "the channel beat needs 40 KiB of the pool outside every instance's memory, and no piece is that large"
+    assert message == (
+        "the channel beat needs 40 KiB of the pool outside every instance's memory, and no piece is that large, beside web (512 MiB)"
+    )
+    assert other[0] == ("instances", "web", "memory")
+    assert hint.startswith("cheapest first: give web 510 MiB instead of 512 MiB; or add 2 MiB to the pool; or ")
 
 
 def test_a_channel_to_nobody_is_refused():
