@@ -42,6 +42,8 @@ def cpus(root: str, remembered: Optional[Dict[str, Dict[str, Any]]] = None) -> D
         # x86 numbers the CPU that booted the kernel 0, whatever its APIC id (smp_prepare_boot_cpu).
         "boot": 0 if "0" in each else None,
         "each": each,
+        "kinds": _kinds(root),
+        "vulnerabilities": _vulnerabilities(root),
     }
 
 
@@ -62,6 +64,22 @@ def flags(root: str) -> Optional[List[str]]:
         if "flags" in block:
             return block["flags"].split()
     return None
+
+
+def _kinds(root: str) -> Optional[Dict[str, List[int]]]:
+    """Return the CPUs of each kind of a hybrid processor, as its two PMUs tell; empty where all CPUs are alike."""
+    if not files.exists(root, _CPU):
+        return None
+    kinds = {kind: files.cpus(root, "sys/devices/cpu_{0}/cpus".format(kind)) for kind in ("core", "atom")}
+    return {kind: numbers for kind, numbers in kinds.items() if numbers}
+
+
+def _vulnerabilities(root: str) -> Optional[Dict[str, str]]:
+    """Return what the kernel says of each known weakness of the CPUs: "Not affected", "Mitigation: ...", "Vulnerable"."""
+    names = files.names(root, _CPU + "/vulnerabilities")
+    if names is None:
+        return None
+    return {name: files.word(root, "{0}/vulnerabilities/{1}".format(_CPU, name)) or "" for name in names}
 
 
 def _one(root: str, number: int, block: Optional[Dict[str, str]], nodes: Dict[int, int]) -> Dict[str, Any]:

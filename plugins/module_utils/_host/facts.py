@@ -4,12 +4,15 @@
 
 The bundle is plain JSON; null means "not known", never "no"::
 
-    {"version": 1, "hostname", "boot_id", "kernel": {"release", "version", "cmdline"},
+    {"version": 1, "hostname", "boot_id",
+     "kernel": {"release", "version", "cmdline", "panic": int (seconds, 0: stays), "config": {"KEXEC": "y", ...}},
      "cpus": {"present": [int], "online": [int], "possible": [int], "boot": int,
               "each": {"0": {"apic_id", "package", "core", "siblings": [int], "llc": [int], "node", "offlinable": bool,
-                             "flags": digest, "microcode": str}}},
-     "memory": {"total", "block_size", "blocks": [{"number", "state", "node"}],
-                "iomem": [{"start", "end" (inclusive), "name", "depth"}], "low": [[base, size]]},
+                             "flags": digest, "microcode": str}},
+              "kinds": {"core": [int], "atom": [int]} ({}: all alike), "vulnerabilities": {name: str}},
+     "memory": {"total", "block_size", "blocks": [{"number", "state", "node", "zone": str}],
+                "iomem": [{"start", "end" (inclusive), "name", "depth"}], "low": [[base, size]],
+                "hugetlb": int, "corrupted": int, "firmware": [{"start", "end" (inclusive), "type"}], "encrypted": bool},
      "kexec": {"load_disabled": bool, "limit_reboot": int (-1: no limit), "crash_loaded": bool},
      "lockdown": "none" | "integrity" | "confidentiality", "privileged": bool,
      "dialect": {"name": "rfc" | "kernfs" | "none", "provider": "mkstock" | "kernel", "strict": bool, "pool": [[base, size]],
@@ -64,6 +67,10 @@ def _memory(root: str, cmdline: Optional[str]) -> Dict[str, Any]:
         "blocks": memory.blocks(root),
         "iomem": iomem.parse(files.read(root, "proc/iomem")),
         "low": low,
+        "hugetlb": memory.hugetlb(root),
+        "corrupted": memory.corrupted(root),
+        "firmware": memory.firmware(root),
+        "encrypted": machine.encrypted(root),
     }
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Dict, Optional
 
 from . import cpu, files
@@ -19,13 +20,39 @@ _VENDORS = {
 }
 
 
-def kernel(root: str) -> Dict[str, Optional[str]]:
-    """Return release, version and command line of the host kernel."""
+# Of the kernel's configuration only what a rule asks for.
+_OPTIONS = ("KEXEC", "HOTPLUG_CPU", "MEMORY_HOTREMOVE", "NR_CPUS", "STRICT_DEVMEM", "IO_STRICT_DEVMEM")
+
+
+def kernel(root: str) -> Dict[str, Any]:
+    """Return release, version, command line, seconds to a reboot after a panic, and configuration of the host kernel."""
     return {
         "release": files.word(root, "proc/sys/kernel/osrelease"),
         "version": files.word(root, "proc/sys/kernel/version"),
         "cmdline": files.word(root, "proc/cmdline"),
+        "panic": files.number(root, "proc/sys/kernel/panic"),
+        "config": config(root),
     }
+
+
+def config(root: str) -> Optional[Dict[str, Optional[str]]]:
+    """Return the options that the kernel was built with ("y", "m", a number, null for no); None where no file tells."""
+    release = files.word(root, "proc/sys/kernel/osrelease") or ""
+    text = None
+    if re.fullmatch(r"[0-9A-Za-z._+~-]+", release):
+        text = files.read(root, "lib/modules/{0}/config".format(release)) or files.read(root, "boot/config-{0}".format(release))
+    if text is None:
+        return None
+    values = dict(re.findall(r"^CONFIG_(\w+)=(\S+)$", text, re.MULTILINE))
+    return {option: values.get(option) for option in _OPTIONS}
+
+
+def encrypted(root: str) -> Optional[bool]:
+    """Tell whether the memory is encrypted by AMD's SME (switched on by mem_encrypt=on) or in a confidential machine of Intel's."""
+    flags = cpu.flags(root)
+    if flags is None:
+        return None
+    return "tdx_guest" in flags or ("sme" in flags and "mem_encrypt=on" in (files.word(root, "proc/cmdline") or "").split())
 
 
 def la57(root: str) -> Optional[bool]:

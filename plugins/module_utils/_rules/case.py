@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the rules look at: a layout, perhaps the facts of a machine, perhaps the placement, and indexes over them.
 
-Everything here is computed once and in time linear (or n log n) in the size of the layout.
+Everything here is computed once for a judgement, when the first rule asks, in time linear (or n log n) in the size of the layout.
+A rule reads an index and picks its suspects from it; only for those it builds sentences.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from .._boot import channel as channel_area
 from .._host import iomem
-from .._layout import canonical
+from .._layout import units
+from .lines import Lines
 
 Path = Tuple[Any, ...]
 
 LOW_SIZE = 0x10000  # what a Linux instance gets below 1 MiB
 TWO_MIB = 1 << 21
+
+_WHAT = {"instance": "the memory of ", "channel": "the area of channel ", "pool": "the pool chunk "}
 
 
 class Region(NamedTuple):
@@ -38,7 +42,11 @@ class Region(NamedTuple):
         """The region as it is called in a sentence."""
         if self.kind == "low":
             return "the chunk of {0} below 1 MiB".format(self.owner)
-        return {"instance": "the memory of ", "channel": "the area of channel ", "pool": "the pool chunk "}[self.kind] + self.owner
+        return _WHAT[self.kind] + self.owner
+
+    def shown(self) -> str:
+        """The region with its addresses."""
+        return "{0} ({1})".format(self.named(), units.format_range(self.base, self.size))
 
 
 class Case:
@@ -63,7 +71,14 @@ class Case:
     @cached_property
     def instances(self) -> Dict[str, Dict[str, Any]]:
         """The instances that are to exist, by name in order."""
-        return canonical.instances(self.layout)
+        every = self.layout["instances"]
+        return {name: every[name] for name in sorted(every) if every[name]["state"] != "absent"}
+
+    @cached_property
+    def channels(self) -> List[Tuple[str, Dict[str, Any]]]:
+        """The channels in the order of their names."""
+        every = self.layout["channels"]
+        return [(name, every[name]) for name in sorted(every)]
 
     def image(self, name: str) -> Optional[Dict[str, Any]]:
         """Return the declared image of an instance, or None where the layout declares no such image."""
@@ -81,26 +96,44 @@ class Case:
         image = self.image(name)
         return self.file(image["kernel"]["path"]) if image else None
 
+    @cached_property
+    def flat_images(self) -> Set[str]:
+        """The images that are no Linux: the declared format decides, then the file; in doubt it is Linux."""
+        return {
+            name
+            for name, image in self.layout["images"].items()
+            if image["format"] == "flat" or (image["format"] == "auto" and (self.file(image["kernel"]["path"]) or {}).get("kind") == "flat")
+        }
+
     def is_linux(self, name: str) -> bool:
-        """Tell whether an instance runs Linux: the declared format decides, then the file; in doubt it does."""
-        image = self.image(name)
-        declared = image["format"] if image else "auto"
-        if declared == "auto":
-            return (self.kernel_file(name) or {}).get("kind") != "flat"
-        return bool(declared != "flat")
+        """Tell whether an instance runs Linux."""
+        return self.instances[name]["image"] not in self.flat_images
 
     @cached_property
-    def words(self) -> Dict[str, List[str]]:
-        """The words of each instance's command line, split at white space."""
-        return {name: canonical.command_line(self.layout, name).split() for name in self.instances}
+    def linux(self) -> List[str]:
+        """The instances that run Linux, in order."""
+        flat = self.flat_images
+        return [name for name, instance in self.instances.items() if instance["image"] not in flat]
+
+    @cached_property
+    def lines(self) -> Lines:
+        """The command lines of all instances."""
+        return Lines(self.layout["images"], self.instances, self.flat_images)
+
+    @cached_property
+    def consoles(self) -> List[Tuple[str, str]]:
+        """(instance, UART) for each instance that has one."""
+        return [(name, instance["console"]["device"]) for name, instance in self.instances.items() if instance["console"] is not None]
 
     @cached_property
     def channels_of(self) -> Dict[str, List[str]]:
         """The channels that end at each instance or at the host, by name in order."""
         found: Dict[str, List[str]] = {}
-        for channel, one in sorted(self.layout["channels"].items()):
-            for end in sorted(set(one["between"])):
-                found.setdefault(end, []).append(channel)
+        for name, channel in self.channels:
+            first, second = channel["between"]
+            found.setdefault(first, []).append(name)
+            if second != first:
+                found.setdefault(second, []).append(name)
         return found
 
     # CPUs
@@ -125,43 +158,49 @@ class Case:
     @cached_property
     def cpus(self) -> Dict[str, Optional[List[int]]]:
         """The logical CPUs of each instance; None where they are not chosen yet or an APIC id cannot be resolved."""
-        return {name: self._cpus_of(instance) for name, instance in self.instances.items()}
+        return {
+            name: instance["placed"]["cpus"] if "placed" in instance else self._named_cpus(instance["cpus"])
+            for name, instance in self.instances.items()
+        }
 
     @cached_property
     def owners(self) -> Dict[int, List[str]]:
-        """The instances that claim each logical CPU."""
+        """The instances that claim each logical CPU, in the order of the CPUs."""
         owners: Dict[int, List[str]] = {}
         for name, cpus in self.cpus.items():
-            for number in sorted(set(cpus or [])):
-                owners.setdefault(number, []).append(name)
-        return owners
+            for number in cpus or ():
+                if number not in owners:
+                    owners[number] = [name]
+                elif name not in owners[number]:
+                    owners[number].append(name)
+        return {number: owners[number] for number in sorted(owners)}
+
+    @cached_property
+    def given(self) -> List[Tuple[int, Dict[str, Any]]]:
+        """The CPUs that instances own and the machine knows, with what it knows."""
+        each = self.each_cpu
+        return [(number, each[number]) for number in self.owners if number in each]
 
     @cached_property
     def cores(self) -> Dict[int, Set[int]]:
-        """The threads of the core of each CPU, itself included; only CPUs whose core is known are in it.
+        """The threads of the core of each CPU, itself included, where a core has several.
 
         The kernel drops a CPU that is offline from its siblings' lists, so that the lists of all of them are put together.
         """
         groups: Dict[int, Set[int]] = {}
-        for number, one in sorted(self.each_cpu.items()):
-            if one.get("siblings"):
-                core = {number}.union(one["siblings"])
-                core.update(*(groups[other] for other in core if other in groups))
-                groups.update(dict.fromkeys(core, core))
+        several = [(number, one["siblings"]) for number, one in self.each_cpu.items() if len(one.get("siblings") or ()) > 1]
+        for number, siblings in several:
+            core = {number}.union(siblings)
+            core.update(*(groups[other] for other in siblings if other in groups))
+            groups.update(dict.fromkeys(core, core))
         return groups
 
-    def _cpus_of(self, instance: Dict[str, Any]) -> Optional[List[int]]:
-        if "placed" in instance:
-            placed: List[int] = instance["placed"]["cpus"]
-            return placed
-        ids = instance["cpus"]["ids"]
-        if ids is None:
-            return None
-        if instance["cpus"]["space"] == "logical":
-            return list(ids)
-        if any(one not in self.logical_of_apic for one in ids):
-            return None
-        return [self.logical_of_apic[one] for one in ids]
+    def _named_cpus(self, cpus: Dict[str, Any]) -> Optional[List[int]]:
+        ids: Optional[List[int]] = cpus["ids"]
+        if ids is None or cpus["space"] == "logical":
+            return ids
+        known = self.logical_of_apic
+        return [known[one] for one in ids] if all(one in known for one in ids) else None
 
     # memory
 
@@ -175,26 +214,55 @@ class Case:
         ]
 
     @cached_property
-    def regions(self) -> List[Region]:
-        """What instances and channels own above 1 MiB, as far as the address is known."""
+    def merged_pool(self) -> List[Tuple[int, int]]:
+        """The pool as (base, size), sorted and joined."""
+        return iomem.merge((region.base, region.size) for region in self.pool)
+
+    @cached_property
+    def private(self) -> List[Tuple[int, int, str, str]]:
+        """(base, end, "instance", name) of the memory of instances, as far as the address is known, sorted."""
         found = []
         for name, instance in self.instances.items():
-            where = instance.get("placed") or instance["memory"]
-            if where["base"] is not None:
-                found.append(Region(where["base"], where["size"], "instance", name, ("instances", name, "memory")))
-        for name, channel in sorted(self.layout["channels"].items()):
-            if "placed" in channel:
-                found.append(Region(channel["placed"]["address"], channel["placed"]["size"], "channel", name, ("channels", name)))
+            where = instance["placed"] if "placed" in instance else instance["memory"]
+            base = where["base"]
+            if base is not None:
+                found.append((base, base + where["size"], "instance", name))
+        found.sort()
         return found
 
     @cached_property
-    def low(self) -> List[Region]:
-        """The chunks below 1 MiB that are handed out."""
+    def areas(self) -> List[Tuple[int, int, str, str]]:
+        """(base, end, "channel", name) of the areas of channels that are placed, sorted."""
+        places = [(name, channel["placed"]) for name, channel in self.channels if "placed" in channel]
+        return sorted((where["address"], where["address"] + where["size"], "channel", name) for name, where in places)
+
+    @cached_property
+    def low(self) -> List[Tuple[int, int, str, str]]:
+        """(base, end, "low", name) of the chunks below 1 MiB that are handed out."""
         return [
-            Region(instance["placed"]["low"], LOW_SIZE, "low", name, ("instances", name, "memory"))
+            (instance["placed"]["low"], instance["placed"]["low"] + LOW_SIZE, "low", name)
             for name, instance in self.instances.items()
             if "placed" in instance and instance["placed"]["low"] is not None
         ]
+
+    @cached_property
+    def spans(self) -> List[Tuple[int, int, str, str]]:
+        """The memory of instances and the areas of channels, as far as the address is known, sorted."""
+        return sorted(self.private + self.areas)
+
+    @cached_property
+    def outside(self) -> List[Region]:
+        """What of the spans is not wholly inside the pool."""
+        found = []
+        pool = self.merged_pool
+        index, limit = 0, len(pool)
+        for span in self.spans:
+            base = span[0]
+            while index < limit and pool[index][0] + pool[index][1] <= base:
+                index += 1
+            if index == limit or base < pool[index][0] or span[1] > pool[index][0] + pool[index][1]:
+                found.append(region_of(span))
+        return found
 
     def channel_size(self, name: str) -> Optional[int]:
         """Return the bytes that a channel needs of the pool; None when its numbers make no channel."""
@@ -202,10 +270,17 @@ class Case:
         if channel["kind"] == "shared_memory":
             size: Optional[int] = channel["size"]
             return size
-        try:
-            return channel_area.area_size(channel["slots"] or 0, channel["message_size"] or 0)
-        except ValueError:
-            return None
+        shape = (channel["slots"] or 0, channel["message_size"] or 0)
+        if shape not in self._area_sizes:
+            try:
+                self._area_sizes[shape] = channel_area.area_size(*shape)
+            except ValueError:
+                self._area_sizes[shape] = None
+        return self._area_sizes[shape]
+
+    @cached_property
+    def _area_sizes(self) -> Dict[Tuple[int, int], Optional[int]]:
+        return {}
 
     @cached_property
     def host_conflicts(self) -> Optional[List[Tuple[Region, iomem.Conflict]]]:
@@ -215,31 +290,38 @@ class Case:
         """
         if self.fact("memory.iomem") is None:
             return None
-        wanted = {(region.base, region.size): region for region in self.pool}
-        merged = iomem.merge((region.base, region.size) for region in self.pool)
-        for region in self.regions:
-            if not iomem.inside(region.base, region.size, merged):
-                wanted.setdefault((region.base, region.size), region)
-        for region in self.low:
-            wanted.setdefault((region.base, region.size), region)
-        conflicts = iomem.host_use(list(wanted), self._with_releasable_blocks(merged), within_pool=False)
+        wanted = {(one.base, one.size): one for one in self.pool}
+        for one in self.outside + [region_of(span) for span in self.low]:
+            wanted.setdefault((one.base, one.size), one)
+        conflicts = iomem.host_use(list(wanted), self._with_releasable_blocks(), within_pool=False)
         return [(wanted[conflict.base, conflict.size], conflict) for conflict in conflicts or []]
+
+    @cached_property
+    def pool_blocks(self) -> List[Dict[str, Any]]:
+        """The online memory blocks that lie wholly inside a pool chunk, which the plan takes offline."""
+        size = self.fact("memory.block_size")
+        if not size:
+            return []
+        online = {one["number"]: one for one in self.fact("memory.blocks") or [] if one["state"] != "offline"}
+        spans = [(-(-base // size), (base + length) // size) for base, length in self.merged_pool]
+        return [one for number, one in online.items() if any(first <= number < last for first, last in spans)]
 
     @cached_property
     def releasable(self) -> int:
         """The bytes of online memory blocks inside the pool, which the host loses when they are taken offline."""
-        size = self.fact("memory.block_size")
-        merged = iomem.merge((region.base, region.size) for region in self.pool)
-        blocks = self.fact("memory.blocks") or []
-        return sum(size for one in blocks if one["state"] != "offline" and iomem.inside(one["number"] * size, size, merged)) if size else 0
+        return len(self.pool_blocks) * (self.fact("memory.block_size") or 0)
 
-    def _with_releasable_blocks(self, pool: List[Tuple[int, int]]) -> Dict[str, Any]:
+    def _with_releasable_blocks(self) -> Dict[str, Any]:
         facts = dict(self.facts or {})
-        memory = dict(facts["memory"])
-        size = memory.get("block_size")
-        if size and memory.get("blocks"):
-            memory["blocks"] = [
-                dict(block, state="offline") if iomem.inside(block["number"] * size, size, pool) else block for block in memory["blocks"]
-            ]
-        facts["memory"] = memory
+        taken = {one["number"] for one in self.pool_blocks}
+        if taken:
+            blocks = [dict(block, state="offline") if block["number"] in taken else block for block in facts["memory"]["blocks"]]
+            facts["memory"] = dict(facts["memory"], blocks=blocks)
         return facts
+
+
+def region_of(span: Tuple[int, int, str, str]) -> Region:
+    """Return a span of memory as what a sentence can name."""
+    base, end, kind, owner = span
+    path = ("channels", owner) if kind == "channel" else ("instances", owner, "memory")
+    return Region(base, end - base, kind, owner, path)

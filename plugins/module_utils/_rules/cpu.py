@@ -5,21 +5,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Tuple
 
 from .._boot import acpi
 from .._layout import cpuset
 from .case import Case
 from .registry import Outcome, fail, rule, unknown
+from .words import at_cpus, few, names_of
 
 
-@rule("cpu-some", "error", "Every instance has a CPU", "An instance without a CPU cannot be started.")
+@rule("cpu-some", "error", "Every instance has a CPU", "An instance without a CPU cannot be started.", anchor="ACRN")
 def cpu_some(case: Case) -> Iterator[Outcome]:
     for name, instance in case.instances.items():
         cpus = instance["cpus"]
         if not cpus["ids"] and not cpus["count"]:
             yield fail(
-                "{0} has no CPU; an instance needs at least one.".format(name), _at(name), "give it a count, or the numbers of its CPUs"
+                "{0} has no CPU; an instance needs at least one.".format(name), at_cpus(name), "give it a count, or the numbers of its CPUs"
             )
 
 
@@ -29,6 +30,7 @@ def cpu_some(case: Case) -> Iterator[Outcome]:
     "CPU numbers are of one kind and can be resolved",
     "Logical CPU numbers, APIC ids and counts differ on most machines with more than one socket. The host is told logical numbers,"
     " the instance APIC ids, so that both must be known.",
+    anchor="none (kerf 0.4.0 compares with the socket of /proc/cpuinfo)",
 )
 def cpu_id_kind(case: Case) -> Iterator[Outcome]:
     spaces: Dict[str, List[str]] = {}
@@ -47,28 +49,35 @@ def cpu_id_kind(case: Case) -> Iterator[Outcome]:
                 hidden = [number for number, one in case.each_cpu.items() if one.get("apic_id") is None]
                 if hidden:
                     hint = "bring CPU {0} online once, so that its APIC id is known".format(cpuset.format(hidden))
-                    yield unknown(message, _at(name), hint)
+                    yield unknown(message, at_cpus(name), hint)
                 else:
-                    yield fail(message, _at(name), "choose one of the known APIC ids, or write logical numbers without apic:")
+                    yield fail(message, at_cpus(name), "choose one of the known APIC ids, or write logical numbers without apic:")
     if len(spaces) > 1:
         message = "{0} names logical CPU numbers and {1} names APIC ids; the two differ on many machines.".format(
-            _names(spaces["logical"]), _names(spaces["apic"])
+            names_of(spaces["logical"]), names_of(spaces["apic"])
         )
         yield fail(message, ("instances",), "write all of them as logical numbers, or all as apic: ids", "warning")
-    for number, names in sorted(case.owners.items()):
-        if number in case.each_cpu and case.each_cpu[number].get("apic_id") is None:
-            message = "the APIC id of CPU {0} of {1} is not known, because the kernel forgets it while the CPU is offline.".format(
-                number, _names(names)
-            )
-            yield unknown(message, _at(names[0]), "bring CPU {0} online once and collect the facts again".format(number))
+    for number in [number for number, one in case.given if one.get("apic_id") is None]:
+        names = case.owners[number]
+        message = "the APIC id of CPU {0} of {1} is not known, because the kernel forgets it while the CPU is offline.".format(
+            number, names_of(names)
+        )
+        yield unknown(message, at_cpus(names[0]), "bring CPU {0} online once and collect the facts again".format(number))
 
 
-@rule("cpu-dup", "error", "No CPU is named twice by one instance", "The list is a set; a repetition is a mistake for another CPU.")
+@rule(
+    "cpu-dup",
+    "error",
+    "No CPU is named twice by one instance",
+    "The list is a set; a repetition is a mistake for another CPU.",
+    anchor="ACRN (warning)",
+)
 def cpu_dup(case: Case) -> Iterator[Outcome]:
     for name, instance in case.instances.items():
-        twice = sorted(number for number, times in Counter(instance["cpus"]["ids"] or []).items() if times > 1)
-        if twice:
-            yield fail("{0} names CPU {1} more than once.".format(name, cpuset.format(twice)), _at(name), "name each CPU once")
+        ids = instance["cpus"]["ids"]
+        if ids and len(set(ids)) < len(ids):
+            twice = sorted(number for number, times in Counter(ids).items() if times > 1)
+            yield fail("{0} names CPU {1} more than once.".format(name, cpuset.format(twice)), at_cpus(name), "name each CPU once")
 
 
 @rule(
@@ -76,26 +85,26 @@ def cpu_dup(case: Case) -> Iterator[Outcome]:
     "error",
     "Every CPU belongs to one kernel",
     "Two kernels on one CPU overwrite each other's state at once.",
+    anchor="kerf 0.4.0; Jailhouse, but only when a cell is created",
 )
 def cpu_overlap(case: Case) -> Iterator[Outcome]:
-    claims: Dict[int, List[str]] = {number: list(names) for number, names in case.owners.items()}
-    for number in sorted(set(case.layout["host"]["cpus"] or [])):
-        claims.setdefault(number, []).insert(0, "host")
-    yield from _shared(claims, "CPU")
+    kept = set(case.layout["host"]["cpus"] or [])
+    contested = {number: names for number, names in case.owners.items() if len(names) > 1 or number in kept}
+    yield from _shared({number: ["host", *names] if number in kept else names for number, names in contested.items()}, "CPU")
     # APIC ids that cannot be resolved can still be compared with each other.
     raw: Dict[int, List[str]] = {}
-    unresolved = [name for name in case.instances if _names_apic(case, name) and case.cpus[name] is None]
+    unresolved = [name for name, cpus in case.cpus.items() if cpus is None and _names_apic(case, name)]
     for name in unresolved:
         for apic_id in sorted(set(case.instances[name]["cpus"]["ids"])):
             raw.setdefault(apic_id, []).append(name)
     yield from _shared(raw, "APIC id")
-    if unresolved and (claims or case.layout["host"]["cpus"]):
+    if unresolved and (case.owners or kept):
         message = (
             "the APIC ids of {0} cannot be compared with the logical CPU numbers of others without the APIC ids of this machine.".format(
-                _names(unresolved)
+                names_of(unresolved)
             )
         )
-        yield unknown(message, _at(unresolved[0]))
+        yield unknown(message, at_cpus(unresolved[0]))
 
 
 @rule(
@@ -103,18 +112,19 @@ def cpu_overlap(case: Case) -> Iterator[Outcome]:
     "error",
     "Every CPU that is named exists",
     "The host refuses a CPU that the machine does not have. Numbers are compared with numbers, never with how many there are.",
+    anchor="kernel (ENODEV); kerf 0.4.0, against the wrong numbers",
     needs=("cpus.present",),
 )
 def cpu_present(case: Case) -> Iterator[Outcome]:
     present = set(case.fact("cpus.present"))
     has = "this machine has CPUs {0}".format(cpuset.format(present))
-    for number, names in sorted(case.owners.items()):
-        if number not in present:
-            hint = None
-            if number in case.logical_of_apic:
-                other = case.logical_of_apic[number]
-                hint = "{0} is the APIC id of CPU {1}: write {1}, or apic:{0}".format(number, other)
-            yield fail("{0} names CPU {1}, but {2}.".format(_names(names), number, has), _at(names[0]), hint)
+    for number in [number for number in case.owners if number not in present]:
+        names = case.owners[number]
+        hint = None
+        if number in case.logical_of_apic:
+            other = case.logical_of_apic[number]
+            hint = "{0} is the APIC id of CPU {1}: write {1}, or apic:{0}".format(number, other)
+        yield fail("{0} names CPU {1}, but {2}.".format(names_of(names), number, has), at_cpus(names[0]), hint)
     missing = sorted(set(case.layout["host"]["cpus"] or []) - present)
     if missing:
         yield fail("host.cpus names CPU {0}, but {1}.".format(cpuset.format(missing), has), ("host", "cpus"))
@@ -125,17 +135,19 @@ def cpu_present(case: Case) -> Iterator[Outcome]:
     "error",
     "There are as many CPUs as instances ask for",
     "A count that exceeds what the machine has and the host can spare has no placement.",
+    anchor="kerf 0.4.0 (sum against the pool)",
     needs=("cpus.present",),
 )
 def cpu_enough(case: Case) -> Iterator[Outcome]:
     present = set(case.fact("cpus.present"))
     kept = {case.boot_cpu} | set(case.layout["host"]["cpus"] or [])
-    wanted = {name: len(set(instance["cpus"]["ids"] or [])) or instance["cpus"]["count"] or 0 for name, instance in case.instances.items()}
+    asked = [(name, instance["cpus"]) for name, instance in case.instances.items()]
+    wanted = {name: len(set(cpus["ids"])) if cpus["ids"] else cpus["count"] or 0 for name, cpus in asked}
     spare = len(present - kept)
     if sum(wanted.values()) > spare:
         message = "the instances ask for {0} CPUs ({1}), but this machine has {2} and the host keeps {3}, which leaves {4}.".format(
             sum(wanted.values()),
-            _few(["{0}: {1}".format(name, number) for name, number in wanted.items()]),
+            few(["{0}: {1}".format(name, number) for name, number in wanted.items()]),
             len(present),
             len(present & kept),
             spare,
@@ -148,18 +160,19 @@ def cpu_enough(case: Case) -> Iterator[Outcome]:
     "error",
     "The boot CPU stays with the host",
     "x86 cannot take the CPU offline that booted the host (support was removed in Linux 6.5).",
+    anchor="kernel (warning)",
 )
 def cpu_bsp_host(case: Case) -> Iterator[Outcome]:
     boot = case.boot_cpu
     for name in case.owners.get(boot, []):
-        yield fail("{0} claims CPU {1}, which booted the host and stays with it.".format(name, boot), _at(name), "choose another CPU")
+        yield fail("{0} claims CPU {1}, which booted the host and stays with it.".format(name, boot), at_cpus(name), "choose another CPU")
     kept = case.layout["host"]["cpus"]
     if kept is not None and boot not in kept:
         message = "host.cpus is {0}, but CPU {1} booted the host and stays with it.".format(cpuset.format(kept) or "empty", boot)
         yield fail(message, ("host", "cpus"), "add {0} to host.cpus".format(boot))
-    for name in case.instances:
-        if _names_apic(case, name) and case.cpus[name] is None and case.facts is None:
-            yield unknown("whether {0} claims the boot CPU by its APIC id needs the facts of a machine.".format(name), _at(name))
+    for name in [name for name, cpus in case.cpus.items() if cpus is None] if case.facts is None else []:
+        if _names_apic(case, name):
+            yield unknown("whether {0} claims the boot CPU by its APIC id needs the facts of a machine.".format(name), at_cpus(name))
 
 
 @rule(
@@ -171,8 +184,8 @@ def cpu_bsp_host(case: Case) -> Iterator[Outcome]:
 )
 def cpu_host_min(case: Case) -> Iterator[Outcome]:
     present = set(case.fact("cpus.present"))
-    given = set(case.owners) & present
-    counted = sum(instance["cpus"]["count"] or 0 for name, instance in case.instances.items() if case.cpus[name] is None)
+    given = present.intersection(case.owners)
+    counted = sum(case.instances[name]["cpus"]["count"] or 0 for name, cpus in case.cpus.items() if cpus is None)
     left = len(present - given) - counted
     message = "{0} of {1} CPUs go to instances, which leaves {2} for the host.".format(len(given) + counted, len(present), max(left, 0))
     if left < 1:
@@ -182,50 +195,25 @@ def cpu_host_min(case: Case) -> Iterator[Outcome]:
 
 
 @rule(
-    "cpu-smt-split",
-    "error",
-    "The threads of a core belong to one kernel",
-    "Threads of a core share the first-level cache and core-scoped registers, and no scheduler keeps two kernels apart there (L1TF, MDS).",
-    needs=("cpus.each",),
-    source="Documentation/admin-guide/hw-vuln/core-scheduling.rst",
-    waivable=True,
-)
-def cpu_smt_split(case: Case) -> Iterator[Outcome]:
-    online = set(case.fact("cpus.online") or [])
-    reported = set()
-    for number, names in sorted(case.owners.items()):
-        core = case.cores.get(number)
-        if core is None:
-            if number in case.each_cpu:
-                yield unknown("which CPUs share a core with CPU {0} of {1} is not known.".format(number, _names(names)), _at(names[0]))
-            continue
-        for other in sorted(core - {number}):
-            theirs = case.owners.get(other) or (["host"] if other in online or other == case.boot_cpu else [])
-            pair = (min(number, other), max(number, other))
-            if theirs and set(theirs) != set(names) and pair not in reported:
-                reported.add(pair)
-                message = "CPU {0} of {1} and CPU {2} of {3} are threads of one core.".format(number, _names(names), other, _names(theirs))
-                yield fail(message, _at(names[0]), "give CPU {0} to one kernel".format(cpuset.format(core)))
-
-
-@rule(
     "cpu-offlinable",
     "error",
     "The host can take every CPU of an instance offline",
     "A CPU without hotplug control would make the change fail half-way.",
     needs=("cpus.each",),
     source="Documentation/core-api/cpu_hotplug.rst",
+    anchor="kernel, half-way through the change",
 )
 def cpu_offlinable(case: Case) -> Iterator[Outcome]:
-    for number, names in sorted(case.owners.items()):
-        one = case.each_cpu.get(number)
-        if one is None or number == case.boot_cpu:
-            continue
+    boot = case.boot_cpu
+    for number, one in [(number, one) for number, one in case.given if not one.get("offlinable") and number != boot]:
+        names = case.owners[number]
         if one.get("offlinable") is None:
-            yield unknown("whether the host can take CPU {0} of {1} offline is not known.".format(number, _names(names)), _at(names[0]))
-        elif not one["offlinable"]:
-            message = "{0} claims CPU {1}, which this kernel cannot take offline.".format(_names(names), number)
-            yield fail(message, _at(names[0]), "choose a CPU that has a file /sys/devices/system/cpu/cpuN/online")
+            yield unknown(
+                "whether the host can take CPU {0} of {1} offline is not known.".format(number, names_of(names)), at_cpus(names[0])
+            )
+        else:
+            message = "{0} claims CPU {1}, which this kernel cannot take offline.".format(names_of(names), number)
+            yield fail(message, at_cpus(names[0]), "choose a CPU that has a file /sys/devices/system/cpu/cpuN/online")
 
 
 @rule(
@@ -234,113 +222,18 @@ def cpu_offlinable(case: Case) -> Iterator[Outcome]:
     "APIC ids of instances fit into xAPIC mode",
     "An instance has no DMAR table and therefore runs in xAPIC mode, which addresses ids up to {0}.".format(acpi.MAX_APIC_ID),
     needs=("cpus.each",),
+    source="Intel SDM volume 3, chapter 11 (APIC)",
+    anchor="jailhouse hardware check (optional)",
 )
 def cpu_x2apic(case: Case) -> Iterator[Outcome]:
-    for number, names in sorted(case.owners.items()):
-        apic_id = (case.each_cpu.get(number) or {}).get("apic_id")
-        if apic_id is not None and apic_id > acpi.MAX_APIC_ID:
-            message = "CPU {0} of {1} has APIC id {2}; instances can use ids up to {3}.".format(
-                number, _names(names), apic_id, acpi.MAX_APIC_ID
-            )
-            yield fail(message, _at(names[0]), "choose a CPU with a lower APIC id")
-
-
-@rule(
-    "cpu-flags-equal",
-    "error",
-    "The CPUs of an instance are alike",
-    "A kernel looks for features on its boot CPU only; another CPU without them dies of an invalid instruction.",
-    needs=("cpus.each",),
-    waivable=True,
-)
-def cpu_flags_equal(case: Case) -> Iterator[Outcome]:
-    for name, cpus in case.cpus.items():
-        known = [number for number in cpus or [] if number in case.each_cpu]
-        if len(known) < 2:
-            continue
-        told = (case.each_cpu.get(case.boot_cpu) or {}).get("microcode") is not None  # some virtual machines have none
-        for key, what in (("flags", "model and feature flags"), ("microcode", "microcode revision"))[: 2 if told else 1]:
-            values = {number: case.each_cpu[number].get(key) for number in known}
-            hidden = [number for number, value in values.items() if value is None]
-            different = [number for number in known if values[number] not in (None, values[known[0]])]
-            if hidden and not different:
-                yield unknown(
-                    "whether CPU {0} of {1} has the same {2} as the others is not known.".format(cpuset.format(hidden), name, what),
-                    _at(name),
-                )
-            elif different and values[known[0]] is not None:
-                message = "{0} would have CPUs {1} and {2}, which differ in {3}.".format(name, known[0], cpuset.format(different), what)
-                yield fail(message, _at(name), "choose CPUs of one kind")
-
-
-@rule(
-    "cpu-numa-span",
-    "warning",
-    "The CPUs of an instance lie on one node",
-    "An instance sees one flat node, so that its scheduler cannot avoid remote memory (1.5 to 2 times slower).",
-    needs=("cpus.each",),
-)
-def cpu_numa_span(case: Case) -> Iterator[Outcome]:
-    for name, cpus in case.cpus.items():
-        nodes, hidden = _nodes(case, cpus or [])
-        if len(nodes) > 1:
-            where = ", ".join("CPU {0} on node {1}".format(cpuset.format(numbers), node) for node, numbers in sorted(nodes.items()))
-            yield fail("{0} spans {1} nodes: {2}.".format(name, len(nodes), where), _at(name), "choose CPUs of one node")
-        elif hidden and len(cpus or []) > 1:
-            yield unknown("the node of CPU {0} of {1} is not known.".format(cpuset.format(hidden), name), _at(name))
-
-
-@rule(
-    "cpu-mem-local",
-    "warning",
-    "An instance's memory is on the node of its CPUs",
-    "Remote memory is 1.5 to 2 times slower, and the instance cannot know.",
-    needs=("cpus.each",),
-)
-def cpu_mem_local(case: Case) -> Iterator[Outcome]:
-    machine = {one.get("node") for one in case.each_cpu.values()}
-    if len(machine - {None}) < 2:
+    high = {number: one["apic_id"] for number, one in case.given if (one.get("apic_id") or 0) > acpi.MAX_APIC_ID}
+    if not high:
         return
-    blocks = {block["number"]: block.get("node") for block in case.fact("memory.blocks") or []}
-    block_size = case.fact("memory.block_size") or 0
-    for name, instance in case.instances.items():
-        nodes, _hidden = _nodes(case, case.cpus[name] or [])
-        where = instance.get("placed") or instance["memory"]
-        node = instance["memory"]["node"]
-        if node is None and where["base"] is not None:
-            node = _node_at(case, where["base"], blocks.get(where["base"] // block_size) if block_size else None)
-        if not nodes or (node is None and where["base"] is None):
-            continue  # nothing is chosen yet
-        if node is None:
-            yield unknown(
-                "the node of the memory of {0} is not known.".format(name), ("instances", name, "memory"), "say node: at the pool chunk"
-            )
-        elif node not in nodes:
-            message = "{0} has its memory on node {1} and its CPUs on node {2}.".format(name, node, cpuset.format(nodes))
-            yield fail(message, ("instances", name, "memory"), "choose memory and CPUs of one node")
-
-
-def _nodes(case: Case, cpus: List[int]) -> Tuple[Dict[int, List[int]], List[int]]:
-    nodes: Dict[int, List[int]] = {}
-    hidden = []
-    for number in cpus:
-        node = (case.each_cpu.get(number) or {}).get("node")
-        if node is None:
-            hidden.append(number)
-        else:
-            nodes.setdefault(node, []).append(number)
-    return nodes, hidden
-
-
-def _node_at(case: Case, address: int, of_block: Optional[int]) -> Optional[int]:
-    # Memory that memmap= took away is in no block; then only the layout can tell.
-    if of_block is not None:
-        return of_block
-    for region in case.pool:
-        if region.base <= address < region.end:
-            node: Optional[int] = case.layout["pool"]["memory"][region.path[-1]]["node"]
-            return node
-    return None
+    names = list(dict.fromkeys(name for number in high for name in case.owners[number]))
+    message = "CPU {0} of {1} {2} APIC id {3}; instances can use ids up to {4}.".format(
+        cpuset.format(high), names_of(names), "has" if len(high) == 1 else "have", cpuset.format(high.values()), acpi.MAX_APIC_ID
+    )
+    yield fail(message, at_cpus(names[0]), "choose CPUs with lower APIC ids")
 
 
 def _names_apic(case: Case, name: str) -> bool:
@@ -355,18 +248,5 @@ def _shared(claims: Dict[int, List[str]], kind: str) -> Iterator[Outcome]:
             together.setdefault(tuple(names), []).append(number)
     for owners, numbers in together.items():
         both = "both" if len(owners) == 2 else "all"
-        message = "{0} {1} claim {2} {3}; give each CPU to one kernel only.".format(_names(owners), both, kind, cpuset.format(numbers))
-        yield fail(message, _at(owners[-1]), "take it from {0}".format(" or ".join(name for name in owners if name != "host")))
-
-
-def _at(name: str) -> Tuple[str, ...]:
-    return ("instances", name, "cpus")
-
-
-def _names(names: Sequence[str]) -> str:
-    names = ["the host" if name == "host" else name for name in names]
-    return _few(names) if len(names) > 4 else ", ".join([*names[:-2], " and ".join(names[-2:])])
-
-
-def _few(items: Sequence[str]) -> str:
-    return ", ".join(items) if len(items) <= 8 else "{0} and {1} more".format(", ".join(items[:8]), len(items) - 8)
+        message = "{0} {1} claim {2} {3}; give each CPU to one kernel only.".format(names_of(owners), both, kind, cpuset.format(numbers))
+        yield fail(message, at_cpus(owners[-1]), "take it from {0}".format(" or ".join(name for name in owners if name != "host")))

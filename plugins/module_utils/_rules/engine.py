@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, List, Optional
 
-from . import channel, cmdline, cpu, host, image, memory, policy
+from . import channel, cmdline, console, cpu, host, image, kernel, memory, policy, ram, topology
 from .case import Case
 from .finding import Finding
 from .registry import REGISTRY, Outcome, Rule, metadata
 
 # The order of the report: what is declared first, what holds it up last.
-GROUPS = (cpu, memory, image, cmdline, channel, host, policy)
+GROUPS = (cpu, topology, memory, ram, image, kernel, cmdline, console, channel, host, policy)
+
+_ORDERED: List[Rule] = [one for group in GROUPS for one in REGISTRY.values() if one.group == group.__name__.rsplit(".", 1)[-1]]
 
 
 def judge(
@@ -33,14 +35,14 @@ def judge(
     case = Case(layout, facts, placed)
     reasons = layout["waivers"] if waivers is None else waivers
     found: List[Finding] = []
-    for one in _ordered():
+    for one in _ORDERED:
         found.extend(_finding(one, outcome, reasons) for outcome in _outcomes(one, case))
     return found
 
 
 def rules() -> List[Dict[str, Any]]:
-    """Return id, severity, title, why, needs, source, waivable and group of every rule, in the order of the report."""
-    return metadata(_ordered())
+    """Return id, severity, title, why, needs, source, waivable, group and anchor of every rule, in the order of the report."""
+    return metadata(_ORDERED)
 
 
 def count(findings: Iterable[Finding]) -> Dict[str, int]:
@@ -59,10 +61,6 @@ def count(findings: Iterable[Finding]) -> Dict[str, int]:
     }
 
 
-def _ordered() -> List[Rule]:
-    return [one for group in GROUPS for one in REGISTRY.values() if one.group == group.__name__.rsplit(".", 1)[-1]]
-
-
 def _outcomes(one: Rule, case: Case) -> Iterable[Outcome]:
     if one.needs and case.facts is None:
         return [Outcome("unknown", "{0}: this needs the facts of a machine, and none were given.".format(one.title), (), None, None)]
@@ -75,7 +73,7 @@ def _outcomes(one: Rule, case: Case) -> Iterable[Outcome]:
 
 
 def _finding(one: Rule, outcome: Outcome, waivers: Dict[str, str]) -> Finding:
-    severity = outcome.severity or one.severity
+    severity = outcome.severity or (one.unsure if outcome.verdict == "unknown" else one.severity)
     reason = waivers.get(one.id)
     if reason and one.waivable and outcome.verdict == "fail":
         message = "{0} (waived: {1})".format(outcome.message, reason)

@@ -14,6 +14,9 @@ from .registry import Outcome, fail, rule
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 RESERVED = ("host", "pool", "all", "none")
 
+# memmap= as arch/x86/kernel/e820.c reads it.
+MEMMAP = re.compile(r"exactmap|((0[xX][0-9a-fA-F]+|[0-9]+)[KMGTPE]?)([$@#!](0[xX][0-9a-fA-F]+|[0-9]+)[KMGTPE]?)?(%.*)?", re.IGNORECASE)
+
 # A load, one more after a failed start, and the unload that empties the list.
 CALLS_PER_LOAD = 3
 
@@ -23,9 +26,11 @@ CALLS_PER_LOAD = 3
     "error",
     "Instances have plain names",
     "The name becomes part of file names and of the instance's command line.",
+    anchor="kernel (a slash); kerf 0.4.0 accepts anything",
 )
 def life_name(case: Case) -> Iterator[Outcome]:
-    for name in sorted(case.layout["instances"]):
+    every = sorted(case.layout["instances"])
+    for name in [name for name in every if not NAME.fullmatch(name) or ".." in name or name in RESERVED]:
         path = ("instances", name)
         if not NAME.fullmatch(name) or ".." in name:
             message = "the instance name {0!r} is no plain name.".format(name)
@@ -59,6 +64,7 @@ def life_support(case: Case) -> Iterator[Outcome]:
     "The host allows loading kernels",
     "kexec_load_disabled is one-way until the next boot, and loading needs CAP_SYS_BOOT.",
     needs=("kexec.load_disabled", "privileged"),
+    anchor="kernel (EPERM)",
     source="Documentation/admin-guide/sysctl/kernel.rst",
 )
 def life_kexec_allowed(case: Case) -> Iterator[Outcome]:
@@ -94,6 +100,7 @@ def life_kexec_quota(case: Case) -> Iterator[Outcome]:
     "The host is not locked down",
     "kexec_load(2) takes no signatures, so that lockdown forbids it; only kexec_file_load is left, which has no multikernel.",
     needs=("lockdown",),
+    anchor="kernel (EPERM)",
     source="kernel_lockdown(7)",
 )
 def sec_lockdown(case: Case) -> Iterator[Outcome]:
@@ -112,8 +119,7 @@ def sec_lockdown(case: Case) -> Iterator[Outcome]:
     waivable=True,
 )
 def time_tsc(case: Case) -> Iterator[Outcome]:
-    linux = [name for name in case.instances if case.is_linux(name)]
-    if not linux:
+    if not case.linux:
         return
     lacks = [flag for flag, key in (("constant_tsc", "constant"), ("nonstop_tsc", "nonstop")) if not case.fact("tsc." + key)]
     # A virtual machine hides the flags although its counter is steady.
@@ -125,6 +131,73 @@ def time_tsc(case: Case) -> Iterator[Outcome]:
     if case.fact("tsc.clocksource") not in (None, "tsc", "kvm-clock", "hyperv_clocksource_tsc_page"):
         message = "the host itself does not trust the time stamp counter: its clock source is {0}.".format(case.fact("tsc.clocksource"))
         yield fail(message, (), "look for 'tsc: Marking TSC unstable' in the host's log", severity)
+
+
+@rule(
+    "cmd-host-ipi",
+    "warning",
+    "The host does not broadcast interrupts to instances",
+    "An IPI to all CPUs but the sender's reaches CPUs that the host has given away.",
+    needs=("kernel.cmdline", "dialect.name"),
+    source="Documentation/admin-guide/kernel-parameters.txt, no_ipi_broadcast",
+)
+def cmd_host_ipi(case: Case) -> Iterator[Outcome]:
+    # mkstock switches the shorthand off by itself.
+    words = case.fact("kernel.cmdline").split()
+    if case.instances and case.fact("dialect.provider") == "kernel" and "no_ipi_broadcast=1" not in words:
+        message = "the host was booted without no_ipi_broadcast=1, so that its interrupts to all CPUs reach instances, too."
+        yield fail(message, ("instances",), "add no_ipi_broadcast=1 to the host's command line")
+
+
+@rule(
+    "host-config",
+    "error",
+    "The host's kernel was built with what is needed",
+    "Without kexec_load(2) nothing can be loaded, and without hotplug no CPU and no memory can be given away.",
+    needs=("kernel.config",),
+    anchor="Kconfig of the RFC",
+    unsure="warning",
+)
+def host_config(case: Case) -> Iterator[Outcome]:
+    config = case.fact("kernel.config")
+    wanted = ["KEXEC", "HOTPLUG_CPU"] + (["MEMORY_HOTREMOVE"] if case.pool_blocks else [])
+    lacks = [option for option in wanted if config.get(option) != "y"]
+    if lacks and case.instances:
+        message = "this host's kernel was built without {0}.".format(" and ".join("CONFIG_" + option for option in lacks))
+        hint = "boot a kernel that has them" + (", or reserve the pool with memmap=" if lacks == ["MEMORY_HOTREMOVE"] else "")
+        yield fail(message, (), hint)
+
+
+@rule(
+    "host-memmap",
+    "error",
+    "The host's memmap= is what was meant",
+    "GRUB expands $ in its configuration, so that memmap=512M$0x40000000 arrives without the address and reserves nothing.",
+    needs=("kernel.cmdline",),
+    source="Documentation/admin-guide/kernel-parameters.txt, memmap=",
+    anchor="Jailhouse (a word in its README)",
+)
+def host_memmap(case: Case) -> Iterator[Outcome]:
+    for word in case.fact("kernel.cmdline").split():
+        if word.startswith("memmap=") and not all(MEMMAP.fullmatch(part) for part in word[len("memmap=") :].strip('"').split(",")):
+            message = "the host was booted with {0}, which is no size and address.".format(word)
+            yield fail(message, ("pool", "memory"), "write \\\\\\$ for $ in /etc/default/grub, run update-grub, and reboot the host")
+
+
+@rule(
+    "host-panic",
+    "warning",
+    "The host does not reboot by itself after a panic",
+    "Instances go on after a panic of the host; its automatic reboot is what takes them all down.",
+    needs=("kernel.panic",),
+    source="Documentation/admin-guide/sysctl/kernel.rst, panic",
+)
+def host_panic(case: Case) -> Iterator[Outcome]:
+    seconds = case.fact("kernel.panic")
+    if seconds and case.instances:
+        when = "at once" if seconds < 0 else "{0} s later".format(seconds)
+        message = "the host reboots {0} when it panics (kernel.panic={1}), and with it the whole machine.".format(when, seconds)
+        yield fail(message, (), "set kernel.panic=0, unless a machine that is back soon matters more than its instances")
 
 
 @rule(

@@ -25,7 +25,10 @@ Judge = Callable[[Case], Iterable[Outcome]]
 
 
 class Rule(NamedTuple):
-    """One rule. needs: facts without which it cannot be judged, dotted. waivable: whether a layout may live with its failure."""
+    """One rule. needs: facts without which it cannot be judged, dotted. waivable: whether a layout may live with its failure.
+
+    anchor: who else checks it today, as far as we know. unsure: severity of not knowing; that of the rule unless it says otherwise.
+    """
 
     id: str
     severity: str
@@ -35,6 +38,8 @@ class Rule(NamedTuple):
     source: str
     waivable: bool
     group: str
+    anchor: str
+    unsure: str
     judge: Judge
 
 
@@ -42,11 +47,20 @@ REGISTRY: Dict[str, Rule] = {}
 
 
 def rule(
-    id: str, severity: str, title: str, why: str, needs: Tuple[str, ...] = (), source: str = "", waivable: Optional[bool] = None
+    id: str,
+    severity: str,
+    title: str,
+    why: str,
+    needs: Tuple[str, ...] = (),
+    source: str = "",
+    waivable: Optional[bool] = None,
+    anchor: str = "none",
+    unsure: Optional[str] = None,
 ) -> Callable[[Judge], Judge]:
     """Register a function as a rule. It yields outcomes; yielding nothing means that the layout passes.
 
     Warnings can be waived unless told otherwise, errors cannot: most of them would be refused by the kernel or cost the machine.
+    An error that cannot be judged keeps a layout from being applied; unsure="warning" is for facts that many machines do not tell.
     """
 
     def register(judge: Judge) -> Judge:
@@ -54,7 +68,7 @@ def rule(
             raise ValueError("the rule {0!r} is defined twice".format(id))
         group = judge.__module__.rsplit(".", 1)[-1]
         may_waive = severity != "error" if waivable is None else waivable
-        REGISTRY[id] = Rule(id, severity, title, why, tuple(needs), source, may_waive, group, judge)
+        REGISTRY[id] = Rule(id, severity, title, why, tuple(needs), source, may_waive, group, anchor, unsure or severity, judge)
         return judge
 
     return register
@@ -82,6 +96,7 @@ def metadata(rules: Iterable[Rule]) -> List[Dict[str, Any]]:
             "source": one.source,
             "waivable": one.waivable,
             "group": one.group,
+            "anchor": one.anchor,
         }
         for one in rules
     ]

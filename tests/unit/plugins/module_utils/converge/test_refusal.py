@@ -76,7 +76,7 @@ def test_memory_that_the_host_uses(tmp_path):
     pool = {"memory": [{"base": 0x40200000, "size": 130 * MIB, "node": None}]}
     error = refused(machine, simulated.layout(pool=pool))
     assert "System RAM" in error.message
-    assert any(one["path"][0] == "pool" and one["verdict"] == "fail" for one in error.details["findings"])
+    assert any(list(one["path"])[:1] == ["pool"] and one["verdict"] == "fail" for one in error.details["findings"])
 
 
 def test_memory_that_the_hosts_kernel_lies_in(tmp_path):

@@ -53,8 +53,10 @@ def test_every_tree_is_described_and_every_described_tree_is_there():
 def test_a_machine_without_any_file_gives_nulls_and_no_exception(tmp_path):
     found = facts.collect(root=str(tmp_path))
     assert sorted(found) == KEYS
-    assert found["cpus"] == {"present": None, "online": None, "possible": None, "boot": None, "each": {}}
-    assert found["memory"] == {"total": None, "block_size": None, "blocks": None, "iomem": None, "low": None}
+    assert found["cpus"] == {"present": None, "online": None, "possible": None, "boot": None, "each": {}, "kinds": None, "vulnerabilities": None}
+    unknown = ("total", "block_size", "blocks", "iomem", "low", "hugetlb", "corrupted", "firmware", "encrypted")
+    assert found["memory"] == dict.fromkeys(unknown)
+    assert found["kernel"] == dict.fromkeys(("release", "version", "cmdline", "panic", "config"))
     assert found["kexec"] == {"load_disabled": None, "limit_reboot": None, "crash_loaded": None}
     assert found["dialect"] == {"name": "none", "provider": None, "strict": None, "pool": None, "channels": False}
     assert found["tsc"] == {"khz": None, "constant": None, "nonstop": None, "clocksource": None}
@@ -95,8 +97,15 @@ def test_the_lab_machine(collect):
     }
     assert found["memory"]["total"] == 1473232 * 1024
     assert found["memory"]["block_size"] == 128 << 20
-    assert found["memory"]["blocks"][0] == {"number": 0, "state": "online", "node": 0}
+    assert found["memory"]["blocks"][0] == {"number": 0, "state": "online", "node": 0, "zone": "DMA32"}
     assert found["memory"]["low"] == [[0x11000, 0x2F000]]
+    assert [found["memory"][key] for key in ("hugetlb", "corrupted", "encrypted")] == [0, 0, False]
+    assert found["memory"]["firmware"][0] == {"start": 0, "end": 0x9FBFF, "type": "System RAM"}
+    assert found["kernel"]["panic"] == 0
+    assert found["kernel"]["config"]["KEXEC"] == "y"
+    assert found["kernel"]["config"]["IO_STRICT_DEVMEM"] is None
+    assert found["cpus"]["kinds"] == {}
+    assert found["cpus"]["vulnerabilities"]["mds"] == "Not affected"
     assert found["dialect"] == {"name": "rfc", "provider": "mkstock", "strict": False, "pool": [[0x40000000, 0x20000000]], "channels": True}
     assert found["kexec"] == {"load_disabled": False, "limit_reboot": -1, "crash_loaded": False}
     assert found["lockdown"] == "none"

@@ -152,7 +152,7 @@ CASES = [
     ),
     RuleCase("elf-load-fits", fact("images", "/srv/tiny", "size", 15 * MIB), "rt has 16MiB, but /srv/tiny needs 17MiB from its start."),
     RuleCase("elf-load-fits", fact("images", "/srv/tiny", "size", 14 * MIB)),
-    RuleCase("elf-load-fits", NOT_SEEN, "how much memory /srv/tiny needs is not known.", "unknown"),
+    RuleCase("elf-load-fits", NOT_SEEN, "how much memory /boot/vmlinuz needs is not known.", "unknown"),
     RuleCase(
         "initrd-format",
         fact("images", "/srv/web.cpio", image_facts("unknown", 4096)),

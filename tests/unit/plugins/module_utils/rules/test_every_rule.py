@@ -8,10 +8,11 @@ import pytest
 from ansible_collections.multikernel.core.plugins.module_utils._layout import canonical
 from ansible_collections.multikernel.core.plugins.module_utils._rules import engine
 
-from . import cases_channel, cases_cmdline, cases_cpu, cases_host, cases_image, cases_memory
+from . import cases_channel, cases_cmdline, cases_cpu, cases_host, cases_image, cases_memory, cases_ram, cases_topology, cases_words
 from .support import good_facts, good_layout, place
 
-CASES = [case for module in (cases_cpu, cases_memory, cases_image, cases_cmdline, cases_channel, cases_host) for case in module.CASES]
+MODULES = (cases_cpu, cases_topology, cases_memory, cases_ram, cases_image, cases_cmdline, cases_words, cases_channel, cases_host)
+CASES = [case for module in MODULES for case in module.CASES]
 RULES = {one["id"]: one for one in engine.rules()}
 NEEDS = [(one["id"], need) for one in engine.rules() for need in one["needs"]]
 
@@ -103,4 +104,5 @@ def test_a_rule_explains_itself(rule):
     assert one["title"][0].isupper()
     assert not one["title"].endswith(".")
     assert one["why"].endswith(".")
-    assert one["group"] in ("cpu", "memory", "image", "cmdline", "channel", "host", "policy")
+    assert one["anchor"]
+    assert one["group"] in [group.__name__.rsplit(".", 1)[-1] for group in engine.GROUPS]

@@ -64,8 +64,8 @@ def failures(tmp_path):
         paths = ["/boot/vmlinuz", "/srv/web.cpio", "/srv/tiny"]
         found = engine.judge(layout, facts.collect(root=str(root), images=paths))
         group = {one["id"]: one["group"] for one in engine.rules()}
-        assert not [finding for finding in found if group[finding.rule] == "image" and finding.verdict == "unknown"]
-        return [finding.rule for finding in found if group[finding.rule] == "image" and finding.verdict == "fail"]
+        assert not [finding for finding in found if group[finding.rule] in ("image", "kernel") and finding.verdict == "unknown"]
+        return [finding.rule for finding in found if group[finding.rule] in ("image", "kernel") and finding.verdict == "fail"]
 
     return judge
 
