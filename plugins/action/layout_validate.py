@@ -9,8 +9,9 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.multikernel.core.plugins.plugin_utils import _fleet
 from ansible_collections.multikernel.core.plugins.plugin_utils._arguments import file_argument, origin_of, read_subjects, refused
-from ansible_collections.multikernel.core.plugins.plugin_utils._check import Verdict, examine, failures, finding_line, read_facts
+from ansible_collections.multikernel.core.plugins.plugin_utils._check import Verdict, examine, failures, finding_line, located, read_facts
 from ansible_collections.multikernel.core.plugins.plugin_utils._model.errors import LayoutErrors
 from ansible_collections.multikernel.core.plugins.plugin_utils._pydantic import MissingLibraryError
 
@@ -34,10 +35,7 @@ class ActionModule(ActionBase):
             },
             required_one_of=[["layout", "file"]],
         )
-        try:
-            bundles = [(path, read_facts(file_argument(self, path))) for path in arguments["facts"]]
-        except LayoutErrors as refusal:
-            raise AnsibleActionFail(str(refusal)) from None
+        bundles, unreadable = self._bundles(arguments["facts"], arguments["fail"])
         subjects = read_subjects(self, self._task.args)
         try:
             verdicts = [examine(subject) for subject in subjects]
@@ -61,11 +59,51 @@ class ActionModule(ActionBase):
             "errors": errors,
             "findings": findings,
         }
+        if arguments["facts"]:
+            result["machines"] = self._machines(subjects[0], verdicts[0], bundles, unreadable)
+            result["valid"] = result["valid"] and not unreadable
         if broken and arguments["fail"]:
             lead = "The layout breaks a rule:" if len(broken) == 1 else f"The layout breaks {len(broken)} rules:"
             message = "\n".join([lead, *map(finding_line, broken)])
             raise AnsibleActionFail(message, obj=origin_of(subjects[0], broken[0]["path"]), result=result)
         return result
+
+    def _bundles(self, paths: list[str], fail: bool) -> tuple[list[tuple[str, dict[str, t.Any]]], list[tuple[str, str]]]:
+        """The bundles by path, and what is to be said of those that cannot be used. Raises AnsibleActionFail for these when they matter."""
+        bundles, unreadable = [], []
+        for path in paths:
+            try:
+                bundles += [(one, read_facts(one)) for one in _fleet.bundles([file_argument(self, path)])]
+            except AnsibleActionFail:
+                if fail:
+                    raise
+                unreadable.append((path, f"there is no bundle {path}; the playbook multikernel.core.collect writes it"))
+            except LayoutErrors as refusal:
+                if fail:
+                    raise AnsibleActionFail(str(refusal)) from None
+                unreadable.append((path, str(refusal)))
+        return bundles, unreadable
+
+    @staticmethod
+    def _machines(
+        subject: t.Any, verdict: Verdict, bundles: list[tuple[str, dict[str, t.Any]]], unreadable: list[tuple[str, str]]
+    ) -> list[dict[str, t.Any]]:
+        """What each machine says to the layout; nothing when the layout itself has errors."""
+        if verdict.canonical is None:
+            return []
+        machines = [_fleet.verdict(verdict.canonical, facts, path) for path, facts in bundles]
+        machines += [_fleet.Machine(path, path, _fleet.UNREADABLE, sentence=sentence) for path, sentence in unreadable]
+        return [
+            {
+                "name": machine.name,
+                "facts": machine.facts,
+                "verdict": machine.verdict,
+                "reasons": [located(one, subject.locator) for one in machine.reasons],
+                "warnings": machine.warnings,
+                "message": machine.sentence,
+            }
+            for machine in machines
+        ]
 
     @staticmethod
     def _findings(subject: t.Any, verdict: Verdict, bundles: list[tuple[str, dict[str, t.Any]]]) -> list[dict[str, t.Any]]:

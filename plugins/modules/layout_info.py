@@ -26,10 +26,29 @@ options:
     description:
       - A layout file on the controller, in place of O(layout).
     type: path
+  images:
+    description:
+      - Kernels and initrds on the host to look into, besides those of the layout, so that the facts tell of them.
+    type: list
+    elements: path
+    default: []
+  bundle:
+    description:
+      - A file on the controller to write the facts to, as a bundle that O(ignore:facts) of M(multikernel.core.layout_validate) and
+        C(mkl validate --facts) judge layouts by, offline. See C(schemas/facts.schema.json).
+      - A folder that is there, or a path that ends in a slash, gets a file with the name of the host in the inventory.
+      - The file is written only when it would change. In check mode it is not written.
+    type: path
+  redact:
+    description:
+      - Take out of the facts, on the host, what tells whose machine it is. Host name and boot id become null, UUIDs zeros, and of the
+        command line only words that divide the machine stay whole. What layouts are judged by stays.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
-    description: This module never changes anything.
+    description: Nothing is ever changed on the host. In check mode, O(bundle) is not written.
   diff_mode:
     support: none
     description: Nothing is changed, so there is no difference to show.
@@ -46,6 +65,13 @@ EXAMPLES = r"""
   multikernel.core.layout_info:
   become: true
   register: machine
+
+- name: Store the facts of each machine beside the inventory
+  multikernel.core.layout_info:
+    images: [/boot/vmlinuz]
+    bundle: "{{ inventory_dir }}/facts/"
+    redact: true
+  become: true
 
 - name: Judge a layout on this machine
   multikernel.core.layout_info:
@@ -111,6 +137,11 @@ plan:
   elements: dict
   sample:
     - {do: cpu_offline, say: take CPU 2 offline in the host, instance: web, undo: bring CPU 2 online in the host}
+bundle:
+  description: The file on the controller that holds the facts.
+  returned: when O(bundle) is given
+  type: str
+  sample: /srv/fleet/facts/edge-1.json
 picture:
   description: Who owns which CPUs and memory, drawn as lines of text; added on the controller.
   returned: when there is a placed layout
@@ -131,15 +162,28 @@ isolation:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._converge import info, run
+from ..module_utils._host import bundle
 
 
 def main() -> None:
     """Read the arguments, look, return."""
-    module = AnsibleModule(argument_spec={"layout": {"type": "dict"}, "file": {"type": "path"}}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={
+            "layout": {"type": "dict"},
+            "file": {"type": "path"},
+            "images": {"type": "list", "elements": "path", "default": []},
+            "bundle": {"type": "path"},
+            "redact": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
     try:
-        result = info.info(module.params["layout"])
+        result = info.info(module.params["layout"], images=module.params["images"])
     except run.ApplyError as error:
         module.fail_json(msg=error.message, **error.details)
+    if module.params["redact"]:
+        result["facts"] = bundle.redact(result["facts"])
+        result["state"] = dict(result["state"], boot_id=None)
     module.exit_json(**result)
 
 

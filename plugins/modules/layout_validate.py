@@ -29,14 +29,15 @@ options:
     type: path
   facts:
     description:
-      - Facts bundles on the controller, as C(mkl facts) writes them or as M(multikernel.core.layout_info) returns them.
+      - Facts bundles on the controller, as C(mkl facts) or O(multikernel.core.layout_info#module:bundle) writes them, or folders of them.
       - The layout is judged for each of these machines. Without them, rules that need a machine say that they do not know.
     type: list
     elements: path
     default: []
   fail:
     description:
-      - Whether the task fails when the layout is not valid. If V(false), look at RV(valid).
+      - Whether the task fails when the layout is not valid, or when a bundle cannot be used. If V(false), look at RV(valid) and
+        RV(machines).
     type: bool
     default: true
 requirements:
@@ -125,6 +126,40 @@ errors:
     column:
       description: Column, from 1.
       type: int
+      returned: always
+  sample: []
+machines:
+  description: What each of the machines says to the layout. None when the layout has errors.
+  returned: when O(facts) names some
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Host name of the machine, else the name of its file.
+      type: str
+      returned: always
+    facts:
+      description: Its bundle.
+      type: str
+      returned: always
+    verdict:
+      description:
+        - V(ok), V(refused) (a rule failed, or there is no place), V(unknown) (something that would block an apply is not known), or
+          V(unreadable) (the bundle cannot be used).
+      type: str
+      returned: always
+    reasons:
+      description: The findings behind the verdict, as in RV(findings).
+      type: list
+      elements: dict
+      returned: always
+    warnings:
+      description: How many warnings there are besides.
+      type: int
+      returned: always
+    message:
+      description: Why the bundle cannot be used, else null.
+      type: str
       returned: always
   sample: []
 findings:

@@ -154,7 +154,7 @@ def to_dict(machines: t.Sequence[Machine], locator: Locator | None = None) -> Pl
                 "group": group.number,
                 "verdict": group.verdict,
                 "machines": [machine.name for machine in group.machines],
-                "reasons": [located(one, locator) for one in group.reasons],
+                "reasons": [_placed(one, locator) for one in group.reasons],
                 "message": group.machines[0].sentence,
             }
             for group in together
@@ -166,7 +166,7 @@ def to_dict(machines: t.Sequence[Machine], locator: Locator | None = None) -> Pl
 def findings(machines: t.Sequence[Machine], locator: Locator | None = None) -> list[Plain]:
     """The reasons of all groups of refused machines as findings, each with the machines in its sentence."""
     return [
-        {**located(one, locator), "message": f"{one['message']} ({_names(group.machines)})"}
+        {**_placed(one, locator), "message": f"{one['message']} ({_names(group.machines)})"}
         for group in groups(machines)
         if group.verdict == REFUSED
         for one in group.reasons
@@ -192,7 +192,7 @@ def text(machines: t.Sequence[Machine], locator: Locator | None = None, verbose:
         if group.machines[0].sentence:
             lines.append(f"    {group.machines[0].sentence}")
         shown = group.reasons if verbose or group.verdict != UNKNOWN else group.reasons[:_SHOWN_UNKNOWN]
-        lines += [f"    {finding_line(located(one, locator))}" for one in shown]
+        lines += [f"    {finding_line(_placed(one, locator))}" for one in shown]
         if len(shown) < len(group.reasons):
             lines.append(f"    and {len(group.reasons) - len(shown)} more (-v shows them)")
         if len({tuple(one["message"] for one in machine.reasons) for machine in group.machines}) > 1:
@@ -201,6 +201,11 @@ def text(machines: t.Sequence[Machine], locator: Locator | None = None, verbose:
     total = len(machines)
     lines += ["", f"{total} machine{'s' if total != 1 else ''}: " + ", ".join(f"{said[one]} {one}" for one in VERDICTS)]
     return "\n".join(lines)
+
+
+def _placed(finding: Plain, locator: Locator | None) -> Plain:
+    """The finding with its place in the text; one that has it already keeps it."""
+    return finding if "file" in finding else located(finding, locator)
 
 
 def _short(machine: Machine) -> str:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 from .._dialect.choice import choose
 from .._dialect.system import System
@@ -19,10 +19,10 @@ from .run import Options, check_shape, image_paths, instances
 from .store import Store
 
 
-def info(layout: Optional[Dict[str, Any]] = None, system: Optional[Any] = None) -> Dict[str, Any]:
+def info(layout: Optional[Dict[str, Any]] = None, system: Optional[Any] = None, images: Sequence[str] = ()) -> Dict[str, Any]:
     """Facts, state and layout of the host; with a canonical layout also its findings, its placement and the plan to it.
 
-    Returns {"facts", "state", "layout", "digest", "history", "instances", "table", "findings", "placed", "plan"}. Raises
+    images are files to look into besides those of the layout. Returns {"facts", "state", "layout", "digest", "history", "instances", "table", "findings", "placed", "plan"}. Raises
     ApplyError when layout has not the canonical shape.
     """
     if layout is not None:
@@ -31,7 +31,7 @@ def info(layout: Optional[Dict[str, Any]] = None, system: Optional[Any] = None) 
     store = Store(machine.root)
     kept = store.state()
     cut = Journal(machine.root).interrupted()
-    facts = machine.facts(image_paths(layout), recover.topology(cut, kept))
+    facts = machine.facts(sorted({*image_paths(layout), *images}), recover.topology(cut, kept))
     dialect = choose(facts, machine, Options.health_timeout, {})
     state = dialect.observe(kept, facts)
     findings = [recover.warning(cut)] if cut else []

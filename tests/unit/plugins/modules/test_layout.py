@@ -139,3 +139,9 @@ def test_everything_that_is_returned_is_documented(machine, call, name, argument
     failed, result = call(name, **arguments)
     assert not failed, result
     assert set(result) - {"changed", "diff", "facts"} <= documented(name)
+
+
+def test_layout_info_redacts_on_the_host(machine, call):
+    _failed, result = call("layout_info", redact=True)
+    assert (result["facts"]["hostname"], result["facts"]["boot_id"], result["state"]["boot_id"]) == (None, None, None)
+    assert result["facts"]["redacted"]
