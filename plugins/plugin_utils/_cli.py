@@ -94,10 +94,11 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--format", choices=("text", "json"), default="text", help="how to report (default: text)")
 
     command = _command(commands, "render", render, "draw who owns which CPUs and memory, and say what is not isolated")
-    _layout(command, facts="the machine (a bundle from mkl facts); places are chosen for it")
-    command.add_argument(
-        "--format", choices=("text", "svg", "json"), default="text", help="picture and report, picture, or data (default: text)"
-    )
+    _layout(command, facts="the machine (a bundle from mkl facts); places are chosen for it; several make an overview", several=True)
+    command.add_argument("--before", metavar="OLD", help="an older layout file, to be drawn beside it")
+    command.add_argument("--state", metavar="S", help="what runs there now (from layout_info), to be drawn beside it with the plan")
+    forms = ("text", "svg", "html", "json")
+    command.add_argument("--format", choices=forms, default="text", help="text, picture, page or data (default: text)")
     command.add_argument("--ascii", action="store_true", help="draw in plain ASCII (text only)")
 
     command = _command(commands, "report", report, "say what stops each kernel from reaching each other, way by way")
@@ -225,32 +226,12 @@ def plan(options: argparse.Namespace) -> int:
 
 
 def render(options: argparse.Namespace) -> int:
-    """mkl render: the machine as a picture, and the isolation summary."""
-    import dataclasses
+    """mkl render: the machine as a picture, before and after, or a fleet at a glance."""
+    from ._report import command
 
-    from ..module_utils._plan.place import PlacementError, place
-    from ._check import finding_line, located
-    from ._report import isolation, machine, svg
-
-    subject, canonical, _digest = _valid(options)
-    if canonical is None:
-        return INVALID
-    bundle = _facts(options.facts)
-    try:
-        shown = place(canonical, bundle, None) if bundle is not None else canonical
-    except PlacementError as error:
-        for finding in error.findings:
-            print(finding_line(located(finding.to_dict(), subject.locator)))
-        return INVALID
-    if options.format == "svg":
-        sys.stdout.write(svg.draw(shown, bundle))
-    elif options.format == "json":
-        memory = [dataclasses.asdict(piece) for piece in machine.memory_map(shown, bundle)]
-        told = isolation.report(shown, bundle)
-        _print_json({"layout": shown, "cpus": machine.owners(shown, bundle), "memory": memory, "isolation": told})
-    else:
-        print(machine.draw(shown, bundle, None, options.ascii), isolation.summary(shown, bundle, options.ascii), sep="\n\n")
-    return OK
+    files = options.facts or []
+    code, text = command.render(options.file, options.key, files, options.before, options.state, options.format, options.ascii)
+    return _said(code, text)
 
 
 def report(options: argparse.Namespace) -> int:
@@ -317,7 +298,7 @@ def _layout(command: argparse.ArgumentParser, facts: str, required: bool = False
 
 def _said(code: int, text: str) -> int:
     """Print an answer where it belongs: wrong usage is told to standard error."""
-    if code == USAGE:
+    if code == USAGE and "\n" not in text:
         raise UsageError(text)
     print(text)
     return code

@@ -87,7 +87,7 @@ class Ground:
         blocks = self.fact("memory.blocks")
         if not isinstance(blocks, list):
             return {}
-        return {one.get("number"): _number(one.get("node")) for one in blocks if isinstance(one, dict)}
+        return {one["number"]: _number(one.get("node")) for one in blocks if isinstance(one, dict) and isinstance(one.get("number"), int)}
 
     @cached_property
     def _all_nodes(self) -> FrozenSet[Any]:

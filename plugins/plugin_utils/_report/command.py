@@ -8,15 +8,21 @@ Everything is returned as text and an exit code; the command line prints it.
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 import typing as t
 
 from ...module_utils._plan.place import PlacementError, place
+from .. import _fleet
 from .._check import Subject, finding_line, located, read_facts
 from .._model.errors import LayoutErrors
 from .._model.layout import load_layout
-from . import difference, isolation
+from .._offline import read_state, steps
+from . import difference, fleet, isolation, machine, page, scene, svg, topology
 
+#: Of more kernels than this, the pairs are not listed in a picture.
+_MOST_KERNELS = 128
 OK, REFUSED, USAGE, OPENED = 0, 1, 2, 3
 
 Answer = tuple[int, str]
@@ -47,9 +53,9 @@ def report(
     opened.
     """
     try:
-        machine = bundle(facts) if facts else None
-        first = _reported(path, key, machine, kernels)
-        second = _reported(other, key, machine, kernels) if other else None
+        known = bundle(facts) if facts else None
+        first = _reported(path, key, known, kernels)
+        second = _reported(other, key, known, kernels) if other else None
     except NotShown as error:
         return error.code, error.text
     if second is None:
@@ -57,6 +63,94 @@ def report(
         return code, as_json(first) if form == "json" else isolation.text(first, ascii_only)
     found = difference.compare(first, second)
     return OPENED if found["worse"] else OK, as_json(found) if form == "json" else difference.text(found, ascii_only)
+
+
+def render(
+    path: str,
+    key: str | None = None,
+    facts: t.Sequence[str] = (),
+    before: str | None = None,
+    state: str | None = None,
+    form: str = "text",
+    ascii_only: bool = False,
+) -> Answer:
+    """A layout file as a picture: of one machine (none: of what the layout says alone), or of several machines as an overview.
+
+    before: an older layout file, or state: an observed state (layout_info returns one), to be drawn beside it. form: text, svg,
+    html or json. Exit codes: 0; 1 the layout is invalid or has no place, or one of several machines would refuse it; 2 wrong usage,
+    or a bundle that cannot be read.
+    """
+    try:
+        if len(facts) > 1 or (facts and os.path.isdir(facts[0])):
+            if before or state or form == "svg":
+                raise NotShown(USAGE, "several machines make an overview, which has no before and no SVG: give one --facts for these")
+            return _overview(path, key, facts, form, ascii_only)
+        known = bundle(facts[0]) if facts else None
+        subject, canonical = read(path, key)
+        seen = _seen(state, known)
+        shown = placed(subject, canonical, known, seen)
+        wanted = _steps(shown, known, seen)
+        older = scene.of_state(shown, seen) if seen else None
+        if before:
+            older = placed(*read(before, key), known)
+    except NotShown as error:
+        return error.code, error.text
+    states = {name: str(one.get("state")) for name, one in seen["instances"].items()} if seen else {}
+    marks = scene.numbers(*([older] if older else []), shown)
+    after = scene.scene(shown, known, marks, states)
+    past = scene.scene(older, known, marks, states) if older else None
+    if form == "svg":
+        return OK, svg.draw(after, past).rstrip("\n")
+    told = isolation.report(shown, known) if len(after.owners) <= _MOST_KERNELS else None
+    if form == "html":
+        return OK, page.page(after, told, past, wanted, (known or {}).get("hostname")).rstrip("\n")
+    if form == "json":
+        memory = [dataclasses.asdict(piece) for piece in after.memory]
+        cpus = {name: one.cpus for name, one in after.owners.items()}
+        return OK, as_json({"layout": shown, "cpus": cpus, "memory": memory, "isolation": told})
+    parts = [machine.draw(shown, known, None, ascii_only), topology.cores(after, ascii_only), isolation.summary(shown, known, ascii_only)]
+    if older:
+        parts.insert(0, "BEFORE\n" + machine.draw(older, known, None, ascii_only) + "\n\nAFTER")
+        parts.append("\n".join(f"{number:3}. {step}" for number, step in enumerate(wanted, 1)) if wanted else "")
+    return OK, "\n\n".join(part for part in parts if part)
+
+
+def _overview(path: str, key: str | None, bundles: t.Sequence[str], form: str, ascii_only: bool) -> Answer:
+    subject, canonical = read(path, key)
+    try:
+        machines = _fleet.judge(canonical, _fleet.bundles(bundles))
+    except LayoutErrors as error:
+        raise NotShown(USAGE, str(error)) from None
+    counts = _fleet.counts(machines)
+    code = REFUSED if counts[_fleet.REFUSED] else USAGE if counts[_fleet.UNREADABLE] else OK
+    if form == "html":
+        return code, fleet.page(canonical["name"], machines, subject.locator).rstrip("\n")
+    if form == "json":
+        return code, as_json(_fleet.to_dict(machines, subject.locator))
+    said = _fleet.text(machines, subject.locator)
+    return code, said.encode("ascii", "replace").decode("ascii") if ascii_only else said
+
+
+def _seen(path: str | None, known: Plain | None) -> Plain | None:
+    """The observed state in a file."""
+    if path is None:
+        return None
+    if known is None:
+        raise NotShown(USAGE, "--state needs the machine that it was seen on: give its --facts")
+    try:
+        return read_state(path)
+    except LayoutErrors as error:
+        raise NotShown(USAGE, str(error)) from None
+
+
+def _steps(shown: Plain, known: Plain | None, seen: Plain | None) -> list[str]:
+    """What a plan would do from an observed state to a placed layout."""
+    if seen is None or known is None:
+        return []
+    try:
+        return [step.say for step in steps(shown, known, seen, None)]
+    except PlacementError as error:
+        raise NotShown(REFUSED, "\n".join(finding_line(located(one.to_dict(), None)) for one in error.findings)) from None
 
 
 def bundle(path: str) -> Plain:
@@ -77,12 +171,15 @@ def read(path: str, key: str | None) -> tuple[Subject, Plain]:
         raise NotShown(USAGE if unreadable else REFUSED, "\n".join(str(one) for one in error)) from None
 
 
-def placed(subject: Subject, canonical: Plain, machine: Plain | None) -> Plain:
-    """The layout with its places on a machine, itself without one. Raises NotShown with the findings where it has no place."""
-    if machine is None:
+def placed(subject: Subject, canonical: Plain, known: Plain | None, seen: Plain | None = None) -> Plain:
+    """The layout with its places on a machine, itself without one. seen: what runs there already keeps its place.
+
+    Raises NotShown with the findings where it has no place.
+    """
+    if known is None:
         return canonical
     try:
-        return place(canonical, machine, None)
+        return place(canonical, known, seen)
     except PlacementError as error:
         lines = [finding_line(located(finding.to_dict(), subject.locator)) for finding in error.findings]
         raise NotShown(REFUSED, "\n".join(lines)) from None
@@ -93,10 +190,10 @@ def as_json(value: t.Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def _reported(path: str, key: str | None, machine: Plain | None, kernels: t.Sequence[str]) -> Plain:
+def _reported(path: str, key: str | None, known: Plain | None, kernels: t.Sequence[str]) -> Plain:
     subject, canonical = read(path, key)
-    shown = placed(subject, canonical, machine)
+    shown = placed(subject, canonical, known)
     try:
-        return isolation.report(shown, machine, kernels)
+        return isolation.report(shown, known, kernels)
     except isolation.TooManyPairsError as error:
         raise NotShown(USAGE, f"{path}: {error} with --kernel") from None

@@ -23,7 +23,7 @@ def compare(old: dict[str, t.Any], new: dict[str, t.Any]) -> dict[str, t.Any]:
     has a way that is worse than it was between any two kernels before.
     """
     before, after = _by_way(old), _by_way(new)
-    changes = []
+    changes: list[dict[str, t.Any]] = []
     for key in dict.fromkeys([*before, *after]):
         was, now = before.get(key), after.get(key)
         if was is not None and now is not None and was["verdict"] == now["verdict"]:

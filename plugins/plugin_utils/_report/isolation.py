@@ -94,14 +94,14 @@ def text(found: dict[str, t.Any], ascii_only: bool = False) -> str:
     head = ["WAY", "WORST HERE", "BELOW JAILHOUSE", "WHAT IT WOULD DO"]
     rows = []
     for way in found["vectors"]:
-        cells = [pair["ways"][way["id"]]["verdict"] for pair in found["pairs"]]
-        worst = SHORT[max(cells, key=vector.VERDICTS.index)] if cells else "no pair"
+        kinds = [pair["ways"][way["id"]]["verdict"] for pair in found["pairs"]]
+        worst = SHORT[max(kinds, key=vector.VERDICTS.index)] if kinds else "no pair"
         rows.append([way["title"], worst, SHORT[way["hypervisor"]["verdict"]], way["hypervisor"]["how"]])
     lines += ["", grid.columns(head, rows)]
     for way in found["vectors"]:
         lines += ["", f"{way['title'].upper()}: {way['what']}"]
-        for (kind, why, evidence), pairs in _cells(found, way["id"]).items():
-            lines += _wrapped(f"{_LONG[kind]}: {_who(pairs, names, arrow)}", "  ", "    ")
+        for (kind, why, evidence), pairs in cells(found, way["id"]).items():
+            lines += _wrapped(f"{_LONG[kind]}: {who(pairs, names, arrow)}", "  ", "    ")
             lines += _wrapped(f"{why} [{', '.join(evidence)}]", "    ", "    ")
     lines += ["", "SHARED FATE: what strikes several kernels at once, however well they behave"]
     for one in found["shared_fate"]:
@@ -174,7 +174,7 @@ def _first_reason(found: grade.Grade) -> str:
     return "; ".join(one.sentence for one in found.against(following)) or "nothing is missing"
 
 
-def _cells(found: dict[str, t.Any], way: str) -> dict[tuple[str, str, tuple[str, ...]], list[tuple[str, str]]]:
+def cells(found: dict[str, t.Any], way: str) -> dict[tuple[str, str, tuple[str, ...]], list[tuple[str, str]]]:
     """The pairs by what is said of them, the worst first; what differs only by the kernel's own name is said once."""
     cells: dict[tuple[str, str, tuple[str, ...]], list[tuple[str, str]]] = {}
     for pair in found["pairs"]:
@@ -191,7 +191,7 @@ def _nameless(evidence: str) -> str:
     return f"{dot}*.{key}" if dot and not head and second else evidence
 
 
-def _who(pairs: list[tuple[str, str]], names: list[str], arrow: str) -> str:
+def who(pairs: list[tuple[str, str]], names: list[str], arrow: str) -> str:
     """The pairs in few words: by their first kernel, and `all others` where that is so."""
     if len(pairs) == len(names) * (len(names) - 1):
         return f"each {arrow} each other"
