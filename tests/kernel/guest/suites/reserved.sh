@@ -23,6 +23,14 @@ says '^ok$' "kill" write kill 3
 ok "the CPU goes online in the host" online 3
 ok "task of the host runs there" taskset 8 true
 mkt unload >/dev/null
+
+says '^ok$' "before lockdown a load is good" mkt flat 0x50000000
+says '^ok$' "and so is a mapping" mkt maps 0x50000000 0x1000
+mkt unload >/dev/null
+mount -t securityfs securityfs /sys/kernel/security
+ok "the kernel locks down" sh -c "echo integrity >/sys/kernel/security/lockdown"
+says '^EPERM$' "lockdown: no load" mkt flat 0x50000000
+says '^EPERM$' "lockdown: no mapping" mkt maps 0x50000000 0x1000
 says '^ok$' "pool remove" write pool "remove 0x50000000 0x4000000"
 ok "module unloads" rmmod mkstock
 plan

@@ -41,9 +41,11 @@ says '^ok$' "unload" mkt unload
 ok "ten of twelve images are gone" sh -c "[ \$(grep -c ^multikernel /proc/multikernel) = 2 ]"
 mkt unload >/dev/null
 says 'No kimages loaded' "two unloads for the rest" cat /proc/multikernel
-offline 3
-printf '' >/tmp/empty
 says '^ok$' "image whose entry is empty memory" mkt load $b 0x10 ${b#0x}:1000:0
+echo 1 >/proc/sys/kernel/kexec_load_disabled
+says '^EPERM$' "kexec_load_disabled: no load" mkt flat $a
+says '^EPERM$' "kexec_load_disabled: no unload" mkt unload
+says '^multikernel ' "the image is still there" cat /proc/multikernel
 ok "module unloads" until_ok 5 rmmod mkstock
 ok "host is alive" alive
 plan
