@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The plan: the ordered steps from what is to what is wanted. Pure; release comes before acquire.
 
-Order: empty the list, detach and stop, give back CPUs and memory, take memory and CPUs, start (the writer of a channel
+Order: detach what is loaded, empty the list, detach and stop, give back CPUs and memory, take memory and CPUs, start (the writer of a channel
 before its reader), load what is only to be loaded, remember. An empty plan means that nothing is to do.
 """
 
@@ -51,11 +51,8 @@ def wanted(
 
     With only, all others are as they are: those that run or are loaded have the spec that they were started with.
     """
-    specified = {
-        name: specs.of(name, placed, facts)
-        for name, one in sorted(placed["instances"].items())
-        if one["state"] in ("running", "loaded") and (only is None or name in only)
-    }
+    mine = [name for name, one in placed["instances"].items() if one["state"] in ("running", "loaded") and (only is None or name in only)]
+    specified = specs.of_all(sorted(mine), placed, facts)
     if only is not None:
         have = state.get("instances") or {}
         specified.update((name, one["spec"]) for name, one in have.items() if name not in only and one["state"] in ALIVE + ("loaded",))
@@ -68,11 +65,14 @@ def plan_absent(state: Dict[str, Any], facts: Dict[str, Any]) -> List[Step]:
     wanted: List[Step] = []
     remembered = state.get("instances") or {}
     attached = _attached(state)
-    loaded = [one["spec"] for _name, one in sorted(remembered.items()) if one["state"] == "loaded"]
-    if loaded:
-        wanted.append(steps.unload(None, tuple(steps.load(one) for one in loaded)))
-    for name, one in sorted(remembered.items()):
+    loaded = {name: one for name, one in sorted(remembered.items()) if one["state"] == "loaded"}
+    for name, one in loaded.items():
         wanted += _take_down(name, one, attached)
+    if loaded:
+        wanted.append(steps.unload(None, tuple(steps.load(one["spec"]) for one in loaded.values())))
+    for name, one in sorted(remembered.items()):
+        if name not in loaded:
+            wanted += _take_down(name, one, attached)
     wanted += [steps.cpu_online(cpu) for cpu in sorted(made.get("cpus") or []) if cpu not in state["cpus"]["online"]]
     wanted += [steps.pool_remove(base, size) for base, size in made.get("pool") or []]
     wanted += [steps.memory_online(block, facts["memory"]["block_size"]) for block in sorted(made.get("blocks") or [])]
@@ -93,7 +93,9 @@ class _Planner:
         only: Optional[Sequence[str]],
     ) -> None:
         self.placed, self.state, self.facts, self.digest = placed, state, facts, digest
-        self.consent, self.restart, self.only = consent, restart, only
+        self.consent, self.restart = consent, restart
+        self.only = None if only is None else set(only)
+        self.online = set(state["cpus"]["online"])
         self.allowed = placed["policy"]["disruption"] == "allow"
         self.findings: List[Finding] = []
         self.made = state.get("made") or {}
@@ -104,8 +106,11 @@ class _Planner:
     def run(self) -> List[Step]:
         down, start = self._compare()
         load = [name for name in sorted(self.specs) if self._state(name) == "loaded"]
-        wanted, load = self._list(start, load)
-        wanted += [step for name in down for step in _take_down(name, self.have[name], self.attached)]
+        unload, load = self._list(start, load)
+        # A load writes the areas of its channels anew, so the host leaves those of an instance that is loaded again, too.
+        loaded = [name for name in sorted(set(load) | set(down)) if name in self.have and self.have[name]["state"] == "loaded"]
+        wanted = [step for name in loaded for step in _take_down(name, self.have[name], self.attached)] + unload
+        wanted += [step for name in down if name not in loaded for step in _take_down(name, self.have[name], self.attached)]
         wanted += self._release() + self._acquire()
         wanted += self._start(self._writers_first(start))
         for name in load:
@@ -203,16 +208,13 @@ class _Planner:
         needed = {cpu for one in self.specs.values() for cpu in one["cpus"]}
         if self.only is not None:
             needed |= {cpu for name, one in self.have.items() if name not in self.only for cpu in one["spec"]["cpus"]}
-        wanted = [
-            steps.cpu_online(cpu) for cpu in sorted(set(self.made.get("cpus") or []) - needed) if cpu not in self.state["cpus"]["online"]
-        ]
+        wanted = [steps.cpu_online(cpu) for cpu in sorted(set(self.made.get("cpus") or []) - needed) if cpu not in self.online]
         surplus = ranges.subtract(ranges.sized(self.made.get("pool")), self._pool())
         wanted += [steps.pool_remove(start, end - start) for start, end in surplus]
         size = self.facts["memory"]["block_size"] or 0
-        for block in sorted(self.made.get("blocks") or []):
-            if not ranges.contains(self._pool(), (block * size, (block + 1) * size)):
-                wanted.append(steps.memory_online(block, size))
-        return wanted
+        ours = [(block * size, (block + 1) * size) for block in sorted(self.made.get("blocks") or [])]
+        back = ranges.subtract(ours, self._pool())
+        return wanted + [steps.memory_online(one[0] // size, size) for one in ranges.touching(ours, back)]
 
     def _acquire(self) -> List[Step]:
         wanted = [steps.memory_offline(block, self.facts["memory"]["block_size"]) for block in self._blocks()]
@@ -220,7 +222,7 @@ class _Planner:
             missing = ranges.subtract(self._pool(), ranges.sized(self.state["pool"]))
             wanted += [steps.pool_add(start, end - start) for start, end in missing]
         for name, one in sorted(self.specs.items()):
-            wanted += [steps.cpu_offline(cpu, name) for cpu in one["cpus"] if cpu in self.state["cpus"]["online"]]
+            wanted += [steps.cpu_offline(cpu, name) for cpu in one["cpus"] if cpu in self.online]
         return wanted
 
     def _start(self, names: List[str]) -> List[Step]:
@@ -245,8 +247,7 @@ class _Planner:
             host = ranges.subtract([mine], ranges.subtract([mine], ram))
             if not host:
                 continue
-            numbers = range(mine[0] // size, (mine[1] + size - 1) // size) if size else []
-            whole = [number for number in numbers if ranges.contains([mine], (number * size, (number + 1) * size)) and number in blocks]
+            whole = [number for number in range(-(-mine[0] // size), mine[1] // size) if number in blocks] if size else []
             left = ranges.subtract(host, [(number * size, (number + 1) * size) for number in whole])
             self._pinned(mine)
             if left:
@@ -286,22 +287,20 @@ class _Planner:
 
     def _writers_first(self, names: List[str]) -> List[str]:
         """names in their order, but who writes a channel's area before who finds it there."""
-        ordered: List[str] = []
-        path: List[str] = []
-
-        def visit(name: str) -> None:
-            if name in ordered or name in path or name not in names:
-                return
-            path.append(name)
-            for one in self.specs[name]["channels"]:
-                if not one["writes"]:
-                    visit(next(end for end in one["between"] if end not in (HOST, name)))
-            path.pop()
-            ordered.append(name)
-
-        for name in names:
-            visit(name)
-        return ordered
+        ordered: Dict[str, None] = {}
+        left = set(names)
+        for first in names:
+            path = [first]
+            while path:
+                name = path[-1]
+                left.discard(name)
+                before = (end for one in self.specs[name]["channels"] if not one["writes"] for end in one["between"])
+                writer = next((end for end in before if end in left), None)
+                if writer is not None:
+                    path.append(writer)
+                else:
+                    ordered.setdefault(path.pop())
+        return list(ordered)
 
     def _attach_kept(self, start: List[str], load: List[str]) -> List[Step]:
         """The host's ends that a kept instance lacks, for instance after the module was loaded anew."""

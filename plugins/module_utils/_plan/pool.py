@@ -33,6 +33,8 @@ class Pool:
         self.complain = complain
         self.block: int = self.memory.get("block_size") or 0
         self.states = {one["number"]: one for one in self.memory.get("blocks") or []}
+        if not self.made and self.block:  # a kernel that has no pool of its own: the blocks are the pool
+            self.made = ranges.merge((number * self.block, (number + 1) * self.block) for number in self.ours)
         self._usable: Optional[List[int]] = None
 
     def place(self, chunks: List[Dict[str, Any]]) -> Tuple[List[Dict[str, Any]], List[Region]]:

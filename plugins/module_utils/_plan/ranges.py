@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import Iterable, List, Optional, Tuple
 
 Range = Tuple[int, int]
@@ -59,6 +60,17 @@ def subtract(ranges: Iterable[Range], taken: Iterable[Range]) -> List[Range]:
         if start < end:
             free.append((start, end))
     return free
+
+
+def touching(ranges: Iterable[Range], others: List[Range]) -> List[Range]:
+    """Those of ranges that share a byte with others, which are sorted and disjoint."""
+    ends = [end for _start, end in others]
+    found = []
+    for one in ranges:
+        at = bisect_right(ends, one[0])
+        if at < len(others) and overlap(one, others[at]):
+            found.append(one)
+    return found
 
 
 def contains(ranges: Iterable[Range], wanted: Range) -> bool:

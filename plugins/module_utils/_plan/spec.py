@@ -8,7 +8,7 @@ A spec is what is remembered of a started instance, and it suffices to start the
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from . import ranges
 from .place import HOST, LOW_SIZE, is_flat
@@ -19,29 +19,46 @@ def of(name: str, placed: Dict[str, Any], facts: Dict[str, Any]) -> Dict[str, An
 
     Digests of the image files come from the facts (the content that is there), else from the layout (what is promised).
     """
-    one = placed["instances"][name]
-    image = placed["images"][one["image"]]
-    place = one["placed"]
+    return of_all([name], placed, facts)[name]
+
+
+def of_all(names: Iterable[str], placed: Dict[str, Any], facts: Dict[str, Any]) -> Dict[str, Dict[str, Any]]:
+    """The specs of several instances by name; images and channels are looked at once for all of them."""
+    channels = _channels(placed)
+    images: Dict[str, Dict[str, Any]] = {}
+    found: Dict[str, Dict[str, Any]] = {}
+    for name in names:
+        one = placed["instances"][name]
+        place = one["placed"]
+        image = placed["images"][one["image"]]
+        if one["image"] not in images:
+            images[one["image"]] = _image(one["image"], placed, facts)
+        found[name] = {
+            "name": name,
+            "cpus": list(place["cpus"]),
+            "apic_ids": list(place["apic_ids"]),
+            "base": place["base"],
+            "size": place["size"],
+            "low": place["low"],
+            "entry": place["entry"],
+            "image": dict(images[one["image"]]),
+            "cmdline": " ".join(part.strip() for part in (image["cmdline"], one["cmdline"]) if part.strip()),
+            "console": one["console"],
+            "channels": channels.get(name, []),
+        }
+    return found
+
+
+def _image(name: str, placed: Dict[str, Any], facts: Dict[str, Any]) -> Dict[str, Any]:
+    image = placed["images"][name]
     return {
         "name": name,
-        "cpus": list(place["cpus"]),
-        "apic_ids": list(place["apic_ids"]),
-        "base": place["base"],
-        "size": place["size"],
-        "low": place["low"],
-        "entry": place["entry"],
-        "image": {
-            "name": one["image"],
-            "flat": is_flat(placed, facts, one["image"]),
-            "format": image["format"],
-            "kernel": image["kernel"]["path"],
-            "kernel_sha256": _digest(image["kernel"], facts),
-            "initrd": image["initrd"]["path"] if image["initrd"] else None,
-            "initrd_sha256": _digest(image["initrd"], facts),
-        },
-        "cmdline": " ".join(part.strip() for part in (image["cmdline"], one["cmdline"]) if part.strip()),
-        "console": one["console"],
-        "channels": _channels(name, placed),
+        "flat": is_flat(placed, facts, name),
+        "format": image["format"],
+        "kernel": image["kernel"]["path"],
+        "kernel_sha256": _digest(image["kernel"], facts),
+        "initrd": image["initrd"]["path"] if image["initrd"] else None,
+        "initrd_sha256": _digest(image["initrd"], facts),
     }
 
 
@@ -91,29 +108,28 @@ def _digest(file: Optional[Dict[str, Any]], facts: Dict[str, Any]) -> Optional[s
     return digest
 
 
-def _channels(name: str, placed: Dict[str, Any]) -> List[Dict[str, Any]]:
-    """The channels that end at an instance; "writes" marks the one end whose image carries the area (host never does)."""
-    mine = []
+def _channels(placed: Dict[str, Any]) -> Dict[str, List[Dict[str, Any]]]:
+    """The channels by the instance that they end at; "writes" marks the one end whose image carries the area (host never does)."""
+    found: Dict[str, List[Dict[str, Any]]] = {}
     for channel, one in sorted(placed["channels"].items()):
-        if name not in one["between"]:
-            continue
         writer = next((end for end in one["between"] if end != HOST), None)
-        mine.append(
-            {
-                "name": channel,
-                "kind": one["kind"],
-                "between": list(one["between"]),
-                "end": one["between"].index(name),
-                "address": one["placed"]["address"],
-                "size": one["placed"]["size"],
-                "ends": list(one["placed"]["ends"]),
-                "slots": one["slots"],
-                "message_size": one["message_size"],
-                "writer": one["writer"],
-                "writes": writer == name,
-            }
-        )
-    return mine
+        for name in sorted(set(one["between"]) - {HOST}):
+            found.setdefault(name, []).append(
+                {
+                    "name": channel,
+                    "kind": one["kind"],
+                    "between": list(one["between"]),
+                    "end": one["between"].index(name),
+                    "address": one["placed"]["address"],
+                    "size": one["placed"]["size"],
+                    "ends": list(one["placed"]["ends"]),
+                    "slots": one["slots"],
+                    "message_size": one["message_size"],
+                    "writer": one["writer"],
+                    "writes": writer == name,
+                }
+            )
+    return found
 
 
 def _file_differs(what: str, old: Dict[str, Any], new: Dict[str, Any]) -> bool:

@@ -13,23 +13,59 @@ it and a later run can undo it. Each step and each inverse may be performed twic
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 from .place import HOST, amount
 
 Spec = Dict[str, Any]
 
 
-@dataclass(frozen=True)
 class Step:
-    """One change: `do` is its kind, `say` the sentence for people, `undo` the steps that take it back, first one first."""
+    """One change: `do` is its kind, `say` the sentence for people, `undo` the steps that take it back, first one first.
 
-    do: str
-    args: Dict[str, Any] = field(default_factory=dict)
-    say: str = ""
-    undo: Tuple["Step", ...] = ()
-    instance: Optional[str] = None
+    A large plan has tens of thousands of steps and most of them are never read out, so that the sentence may be given as
+    (format, value, ...) and both it and the inverse as a function of the step; they are made when somebody asks.
+    """
+
+    __slots__ = ("do", "args", "instance", "_say", "_undo")
+
+    def __init__(
+        self,
+        do: str,
+        args: Optional[Dict[str, Any]] = None,
+        say: Union[str, Tuple[Any, ...], Callable[["Step"], str]] = "",
+        undo: Union[Tuple["Step", ...], Callable[["Step"], Tuple["Step", ...]]] = (),
+        instance: Optional[str] = None,
+    ) -> None:
+        self.do = do
+        self.args = {} if args is None else args
+        self.instance = instance
+        self._say = say
+        self._undo = undo
+
+    @property
+    def say(self) -> str:
+        """The sentence."""
+        said = self._say
+        if not isinstance(said, str):
+            said = self._say = said[0] % said[1:] if isinstance(said, tuple) else said(self)
+        return said
+
+    @property
+    def undo(self) -> Tuple["Step", ...]:
+        """The steps that take this one back."""
+        back = self._undo
+        if not isinstance(back, tuple):
+            back = self._undo = back(self)
+        return back
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Step) and self.record() == other.record()
+
+    __hash__ = None  # type: ignore[assignment]  # its arguments are dictionaries
+
+    def __repr__(self) -> str:
+        return "Step(%r, %r, instance=%r)" % (self.do, self.say, self.instance)
 
     def to_dict(self) -> Dict[str, Any]:
         """The step as the result of a module shows it."""
@@ -75,8 +111,11 @@ def pool_remove(base: int, size: int) -> Step:
 
 def cpu_offline(cpu: int, instance: Optional[str] = None) -> Step:
     """Take a logical CPU offline in the host."""
-    back = Step("cpu_online", {"cpu": cpu}, "bring CPU %d online in the host" % cpu)
-    return Step("cpu_offline", {"cpu": cpu}, "take CPU %d offline in the host" % cpu, (back,), instance)
+    return Step("cpu_offline", {"cpu": cpu}, ("take CPU %d offline in the host", cpu), _bring_back, instance)
+
+
+def _bring_back(step: Step) -> Tuple[Step, ...]:
+    return (Step("cpu_online", step.args, ("bring CPU %d online in the host", step.args["cpu"])),)
 
 
 def cpu_online(cpu: int) -> Step:
@@ -87,30 +126,34 @@ def cpu_online(cpu: int) -> Step:
 
 def load(spec: Spec) -> Step:
     """Load an instance's image into its memory and into the kernel's list."""
-    name = spec["name"]
-    back = Step("unload", {}, "unload the image of %s" % name, (), name)
-    return Step(
-        "load",
-        {"spec": spec},
-        "load %s (%s) for %s at 0x%x" % (spec["image"]["name"], spec["image"]["kernel"], name, spec["base"]),
-        (back,),
-        name,
-    )
+    return Step("load", {"spec": spec}, _say_load, _take_out, spec["name"])
+
+
+def _say_load(step: Step) -> str:
+    spec = step.args["spec"]
+    return "load %s (%s) for %s at 0x%x" % (spec["image"]["name"], spec["image"]["kernel"], spec["name"], spec["base"])
+
+
+def _take_out(step: Step) -> Tuple[Step, ...]:
+    return (Step("unload", {}, ("unload the image of %s", step.instance), (), step.instance),)
 
 
 def unload(instance: Optional[str] = None, again: Tuple[Step, ...] = ()) -> Step:
     """Empty the kernel's list of multikernel images; running instances go on. `again` loads what was in the list."""
     if instance is None:
         return Step("unload", {}, "empty the kernel's list of multikernel images", (unload(),) + again if again else ())
-    return Step("unload", {}, "take the image of %s from the kernel's list; %s goes on" % (instance, instance), (), instance)
+    return Step("unload", {}, ("take the image of %s from the kernel's list; %s goes on", instance, instance), (), instance)
 
 
 def channel_attach(channel: Dict[str, Any], instance: str) -> Step:
     """Attach the host's end of a channel (an entry of a spec's "channels")."""
-    name = channel["name"]
-    args = {"name": name, "address": channel["address"], "end": channel["between"].index(HOST)}
-    back = Step("channel_detach", {"name": name}, "detach the host from channel %s" % name, (), instance)
-    return Step("channel_attach", args, "attach the host to channel %s" % name, (back,), instance)
+    args = {"name": channel["name"], "address": channel["address"], "end": channel["between"].index(HOST)}
+    return Step("channel_attach", args, ("attach the host to channel %s", channel["name"]), _let_go, instance)
+
+
+def _let_go(step: Step) -> Tuple[Step, ...]:
+    name = step.args["name"]
+    return (Step("channel_detach", {"name": name}, ("detach the host from channel %s", name), (), step.instance),)
 
 
 def channel_detach(channel: Dict[str, Any], instance: str) -> Step:
@@ -122,23 +165,28 @@ def channel_detach(channel: Dict[str, Any], instance: str) -> Step:
 
 def boot(spec: Spec) -> Step:
     """Start the loaded image on the first of its CPUs."""
-    name = spec["name"]
-    return Step("boot", {"spec": spec}, "boot %s on CPU %s" % (name, spec["cpus"][0]), (_halt(spec),), name)
+    return Step("boot", {"spec": spec}, ("boot %s on CPU %s", spec["name"], spec["cpus"][0]), _stop_it, spec["name"])
+
+
+def _stop_it(step: Step) -> Tuple[Step, ...]:
+    return (stop(step.args["spec"]),)
 
 
 def wait_health(spec: Spec, within: Optional[float], channel: Optional[str]) -> Step:
     """Wait until the instance itself reports, at most `within` seconds (None: the default of the run)."""
-    name = spec["name"]
-    args = {"spec": spec, "within": within, "channel": channel}
-    limit = "" if within is None else ", at most %g s" % within
-    return Step("wait_health", args, "wait until %s reports%s" % (name, " on channel %s" % channel if channel else "") + limit, (), name)
+    return Step("wait_health", {"spec": spec, "within": within, "channel": channel}, _say_wait, (), spec["name"])
+
+
+def _say_wait(step: Step) -> str:
+    within, channel = step.args["within"], step.args["channel"]
+    where = " on channel %s" % channel if channel else ""
+    return "wait until %s reports%s" % (step.instance, where) + ("" if within is None else ", at most %g s" % within)
 
 
 def stop(spec: Spec, again: Tuple[Step, ...] = ()) -> Step:
     """Stop an instance; its CPUs stay offline in the host and are free. `again` starts what was stopped; its
     first step is the stop once more, since a kernel that tells nothing may have let half of it run on."""
-    halt = _halt(spec)
-    return Step(halt.do, halt.args, halt.say, again, halt.instance)
+    return Step("stop", {"spec": spec}, _say_stop, again, spec["name"])
 
 
 def save(digest: Optional[str]) -> Step:
@@ -170,6 +218,5 @@ def attachments(spec: Spec) -> List[Step]:
     return [channel_attach(one, spec["name"]) for one in spec["channels"] if HOST in one["between"] and one["kind"] == "ipi"]
 
 
-def _halt(spec: Spec) -> Step:
-    name = spec["name"]
-    return Step("stop", {"spec": spec}, "stop %s (CPU %s)" % (name, ", ".join(str(cpu) for cpu in spec["cpus"])), (), name)
+def _say_stop(step: Step) -> str:
+    return "stop %s (CPU %s)" % (step.instance, ", ".join(str(cpu) for cpu in step.args["spec"]["cpus"]))
