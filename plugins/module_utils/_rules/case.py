@@ -9,8 +9,9 @@ A rule reads an index and picks its suspects from it; only for those it builds s
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 
+from .._boot import acpi
 from .._boot import channel as channel_area
 from .._host import iomem
 from .._layout import units
@@ -73,6 +74,34 @@ class Case:
         """The instances that are to exist, by name in order."""
         every = self.layout["instances"]
         return {name: every[name] for name in sorted(every) if every[name]["state"] != "absent"}
+
+    @cached_property
+    def alike(self) -> List[Tuple[Dict[str, Any], List[str]]]:
+        """One instance of each sort, and the names of all of that sort.
+
+        Of one sort are instances that differ at most in their names, the numbers of their CPUs, the address of their memory (but
+        not in whether it is aligned), their command lines and what is placed.
+        """
+        sorts: Dict[Tuple[Any, ...], List[str]] = {}
+        for name, one in self.instances.items():
+            cpus, memory, health = one["cpus"], one["memory"], one["health"]
+            ids, base = cpus["ids"], memory["base"]
+            sort = (
+                one["image"],
+                (-1 if ids is None else len(ids), cpus["count"], cpus["space"], cpus["llc"], cpus["whole_cores"]),
+                (memory["size"], memory["node"], None if base is None else base % TWO_MIB),
+                (one["state"], one["restart"], one["trust"]),
+                health is not None and (health["channel"] is not None, health["within"]),
+            )
+            if sort in sorts:
+                sorts[sort].append(name)
+            else:
+                sorts[sort] = [name]
+        return [(self.instances[names[0]], names) for names in sorts.values()]
+
+    def those(self, test: Callable[[Dict[str, Any]], Any]) -> List[str]:
+        """Return the instances that pass a test, in order. The test sees one of each sort (see alike), not every single one."""
+        return sorted(name for one, names in self.alike if test(one) for name in names)
 
     @cached_property
     def channels(self) -> List[Tuple[str, Dict[str, Any]]]:
@@ -180,6 +209,25 @@ class Case:
         """The CPUs that instances own and the machine knows, with what it knows."""
         each = self.each_cpu
         return [(number, each[number]) for number in self.owners if number in each]
+
+    @cached_property
+    def given_alike(self) -> List[Tuple[Dict[str, Any], List[int]]]:
+        """One CPU of each sort of the given ones, and all of that sort: they differ at most in numbers, caches and neighbours."""
+        sorts: Dict[Tuple[Any, ...], List[int]] = {}
+        first: Dict[Tuple[Any, ...], Dict[str, Any]] = {}
+        for number, one in self.given:
+            get = one.get
+            apic_id = get("apic_id")
+            key = (apic_id is None or apic_id > acpi.MAX_APIC_ID, apic_id is None, not get("siblings"), get("offlinable"), get("microcode"))
+            if key in sorts:
+                sorts[key].append(number)
+            else:
+                sorts[key], first[key] = [number], one
+        return [(first[key], numbers) for key, numbers in sorts.items()]
+
+    def those_given(self, test: Callable[[Dict[str, Any]], Any]) -> List[int]:
+        """Return the given CPUs that pass a test, in order. The test sees one of each sort (see given_alike)."""
+        return sorted(number for one, numbers in self.given_alike if test(one) for number in numbers)
 
     @cached_property
     def cores(self) -> Dict[int, Set[int]]:

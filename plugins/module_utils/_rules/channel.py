@@ -237,7 +237,8 @@ def chan_support(case: Case) -> Iterator[Outcome]:
     "A heartbeat that arrives elsewhere says nothing of the instance.",
 )
 def life_health(case: Case) -> Iterator[Outcome]:
-    for name, health in [(name, instance["health"]) for name, instance in case.instances.items() if instance["health"] is not None]:
+    for name in case.those(lambda one: one["health"] is not None):
+        health = case.instances[name]["health"]
         path = ("instances", name, "health")
         channel = case.layout["channels"].get(health["channel"]) if health["channel"] is not None else None
         if health["channel"] is not None and channel is None:
@@ -259,10 +260,10 @@ def life_health(case: Case) -> Iterator[Outcome]:
     "Instances beat once a second; a deadline close to that calls a busy instance dead, and restarts it.",
 )
 def life_health_slack(case: Case) -> Iterator[Outcome]:
-    for name, health in [(name, instance["health"]) for name, instance in case.instances.items() if instance["health"] is not None]:
-        if 0 < health["within"] < SLACK:
-            message = "the health of {0} has a deadline of {1:g} s, and instances beat once a second.".format(name, health["within"])
-            yield fail(message, ("instances", name, "health"), "allow {0} s or more".format(SLACK))
+    for name in case.those(lambda one: one["health"] is not None and 0 < one["health"]["within"] < SLACK):
+        within = case.instances[name]["health"]["within"]
+        message = "the health of {0} has a deadline of {1:g} s, and instances beat once a second.".format(name, within)
+        yield fail(message, ("instances", name, "health"), "allow {0} s or more".format(SLACK))
 
 
 def _power(slots: int) -> int:

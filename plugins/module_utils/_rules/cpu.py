@@ -16,12 +16,9 @@ from .words import at_cpus, few, names_of
 
 @rule("cpu-some", "error", "Every instance has a CPU", "An instance without a CPU cannot be started.", anchor="ACRN")
 def cpu_some(case: Case) -> Iterator[Outcome]:
-    for name, instance in case.instances.items():
-        cpus = instance["cpus"]
-        if not cpus["ids"] and not cpus["count"]:
-            yield fail(
-                "{0} has no CPU; an instance needs at least one.".format(name), at_cpus(name), "give it a count, or the numbers of its CPUs"
-            )
+    for name in case.those(lambda one: not one["cpus"]["ids"] and not one["cpus"]["count"]):
+        message = "{0} has no CPU; an instance needs at least one.".format(name)
+        yield fail(message, at_cpus(name), "give it a count, or the numbers of its CPUs")
 
 
 @rule(
@@ -34,14 +31,12 @@ def cpu_some(case: Case) -> Iterator[Outcome]:
 )
 def cpu_id_kind(case: Case) -> Iterator[Outcome]:
     spaces: Dict[str, List[str]] = {}
-    for name, instance in case.instances.items():
-        cpus = instance["cpus"]
-        if cpus["ids"] is None:
-            continue
-        spaces.setdefault(cpus["space"], []).append(name)
-        if case.facts is None or cpus["space"] == "logical":
-            continue
-        for apic_id in cpus["ids"]:
+    for space in ("logical", "apic"):
+        names = case.those(lambda one: one["cpus"]["ids"] is not None and one["cpus"]["space"] == space)  # noqa: B023
+        if names:
+            spaces[space] = names
+    for name in spaces.get("apic", []) if case.facts is not None else []:
+        for apic_id in case.instances[name]["cpus"]["ids"]:
             if apic_id not in case.logical_of_apic:
                 message = "{0} names APIC id {1}, which no known CPU of this machine has (known: {2}).".format(
                     name, apic_id, cpuset.format(case.logical_of_apic) or "none"
@@ -57,7 +52,7 @@ def cpu_id_kind(case: Case) -> Iterator[Outcome]:
             names_of(spaces["logical"]), names_of(spaces["apic"])
         )
         yield fail(message, ("instances",), "write all of them as logical numbers, or all as apic: ids", "warning")
-    for number in [number for number, one in case.given if one.get("apic_id") is None]:
+    for number in case.those_given(lambda one: one.get("apic_id") is None):
         names = case.owners[number]
         message = "the APIC id of CPU {0} of {1} is not known, because the kernel forgets it while the CPU is offline.".format(
             number, names_of(names)
@@ -73,9 +68,9 @@ def cpu_id_kind(case: Case) -> Iterator[Outcome]:
     anchor="ACRN (warning)",
 )
 def cpu_dup(case: Case) -> Iterator[Outcome]:
-    for name, instance in case.instances.items():
-        ids = instance["cpus"]["ids"]
-        if ids and len(set(ids)) < len(ids):
+    for name in case.those(lambda one: len(one["cpus"]["ids"] or ()) > 1):
+        ids = case.instances[name]["cpus"]["ids"]
+        if len(set(ids)) < len(ids):
             twice = sorted(number for number, times in Counter(ids).items() if times > 1)
             yield fail("{0} names CPU {1} more than once.".format(name, cpuset.format(twice)), at_cpus(name), "name each CPU once")
 
@@ -141,6 +136,8 @@ def cpu_present(case: Case) -> Iterator[Outcome]:
 def cpu_enough(case: Case) -> Iterator[Outcome]:
     present = set(case.fact("cpus.present"))
     kept = {case.boot_cpu} | set(case.layout["host"]["cpus"] or [])
+    if sum(len(names) * (len(one["cpus"]["ids"] or ()) or one["cpus"]["count"] or 0) for one, names in case.alike) <= len(present - kept):
+        return
     asked = [(name, instance["cpus"]) for name, instance in case.instances.items()]
     wanted = {name: len(set(cpus["ids"])) if cpus["ids"] else cpus["count"] or 0 for name, cpus in asked}
     spare = len(present - kept)
@@ -205,9 +202,9 @@ def cpu_host_min(case: Case) -> Iterator[Outcome]:
 )
 def cpu_offlinable(case: Case) -> Iterator[Outcome]:
     boot = case.boot_cpu
-    for number, one in [(number, one) for number, one in case.given if not one.get("offlinable") and number != boot]:
+    for number in [number for number in case.those_given(lambda one: not one.get("offlinable")) if number != boot]:
         names = case.owners[number]
-        if one.get("offlinable") is None:
+        if case.each_cpu[number].get("offlinable") is None:
             yield unknown(
                 "whether the host can take CPU {0} of {1} offline is not known.".format(number, names_of(names)), at_cpus(names[0])
             )
@@ -226,7 +223,8 @@ def cpu_offlinable(case: Case) -> Iterator[Outcome]:
     anchor="jailhouse hardware check (optional)",
 )
 def cpu_x2apic(case: Case) -> Iterator[Outcome]:
-    high = {number: one["apic_id"] for number, one in case.given if (one.get("apic_id") or 0) > acpi.MAX_APIC_ID}
+    above = case.those_given(lambda one: (one.get("apic_id") or 0) > acpi.MAX_APIC_ID)
+    high = {number: case.each_cpu[number]["apic_id"] for number in above}
     if not high:
         return
     names = list(dict.fromkeys(name for number in high for name in case.owners[number]))

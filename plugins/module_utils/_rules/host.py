@@ -86,7 +86,7 @@ def life_kexec_allowed(case: Case) -> Iterator[Outcome]:
 )
 def life_kexec_quota(case: Case) -> Iterator[Outcome]:
     limit = case.fact("kexec.limit_reboot")
-    loads = sum(1 for instance in case.instances.values() if instance["state"] in ("running", "loaded"))
+    loads = sum(len(names) for one, names in case.alike if one["state"] in ("running", "loaded"))
     if 0 <= limit < loads * CALLS_PER_LOAD:
         message = "{0} instances need up to {1} loads and unloads, but kernel.kexec_load_limit_reboot allows {2} more.".format(
             loads, loads * CALLS_PER_LOAD, limit
@@ -220,7 +220,6 @@ def life_kdump(case: Case) -> Iterator[Outcome]:
     "Only what is watched can be found dead.",
 )
 def life_restart(case: Case) -> Iterator[Outcome]:
-    for name, instance in case.instances.items():
-        if instance["restart"] == "always" and instance["health"] is None and instance["state"] == "running":
-            message = "{0} is to be restarted always, but its health is not watched: a hang goes unnoticed.".format(name)
-            yield fail(message, ("instances", name, "restart"), "add health: {within: 30s}")
+    for name in case.those(lambda one: one["restart"] == "always" and one["health"] is None and one["state"] == "running"):
+        message = "{0} is to be restarted always, but its health is not watched: a hang goes unnoticed.".format(name)
+        yield fail(message, ("instances", name, "restart"), "add health: {within: 30s}")

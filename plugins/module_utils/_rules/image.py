@@ -22,7 +22,7 @@ Header = Dict[str, Any]
 @rule("img-declared", "error", "Every instance names an image of the layout", "An instance without an image has nothing to boot.")
 def img_declared(case: Case) -> Iterator[Outcome]:
     images = case.layout["images"]
-    for name in [name for name, instance in case.instances.items() if instance["image"] not in images]:
+    for name in case.those(lambda one: one["image"] not in images):
         message = "{0} wants the image {1!r}, which the layout does not declare (images: {2}).".format(
             name, case.instances[name]["image"], ", ".join(sorted(images)) or "none"
         )

@@ -274,11 +274,10 @@ def _kernel_fits(case: Case, kinds: Tuple[str, ...]) -> Iterator[Outcome]:
             end = image_size.kernel_end(case, image, image_size.ANY_BASE)
             if end is not None:
                 ends[image] = end
-    for name, instance in case.instances.items():
-        size = instance["memory"]["size"]
-        end = ends.get(instance["image"], 0)
-        least = assemble.FLAT if instance["image"] in case.flat_images else assemble.KERNEL
-        if size < end and size > least:  # what is smaller is told by mem-head
+    for name in case.those(lambda one: one["memory"]["size"] < ends.get(one["image"], 0)):
+        instance = case.instances[name]
+        size, end = instance["memory"]["size"], ends[instance["image"]]
+        if size > (assemble.KERNEL if case.is_linux(name) else assemble.FLAT):  # what is smaller is told by mem-head
             message = "{0} has {1}, but {2} needs {3} from its start.".format(
                 name,
                 units.format_size(size),

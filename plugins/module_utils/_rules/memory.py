@@ -57,9 +57,8 @@ def mem_page(case: Case) -> Iterator[Outcome]:
     source="Documentation/arch/x86/boot.rst, kernel_alignment",
 )
 def mem_2m(case: Case) -> Iterator[Outcome]:
-    for name, instance in case.instances.items():
-        memory = instance["memory"]
-        base, size = memory["base"], memory["size"]
+    for name in case.those(lambda one: (one["memory"]["base"] or 0) % TWO_MIB or one["memory"]["size"] % TWO_MIB):
+        base, size = case.instances[name]["memory"]["base"], case.instances[name]["memory"]["size"]
         # What is no whole page is told by mem-page.
         if base is not None and base % TWO_MIB and not base % PAGE:
             message = "the base of {0}, {1}, is not a multiple of 2 MiB.".format(name, units.format_address(base))
@@ -76,16 +75,14 @@ def mem_2m(case: Case) -> Iterator[Outcome]:
     "The loader puts mailbox, tables and start code at the base, a flat payload 2 MiB above it and Linux 16 MiB above it.",
 )
 def mem_head(case: Case) -> Iterator[Outcome]:
-    flat = case.flat_images
-    for name, instance in case.instances.items():
-        size = instance["memory"]["size"]
-        if size <= assemble.KERNEL:
-            start = assemble.FLAT if instance["image"] in flat else assemble.KERNEL
-            if 0 < size <= start:
-                message = "{0} has {1}, but its {2} is put {3} above its base.".format(
-                    name, units.format_size(size), "payload" if start == assemble.FLAT else "kernel", units.format_size(start)
-                )
-                yield fail(message, at_memory(name) + ("size",), "give it more than {0}".format(units.format_size(start)))
+    for name in case.those(lambda one: 0 < one["memory"]["size"] <= assemble.KERNEL):
+        size = case.instances[name]["memory"]["size"]
+        what, start = ("kernel", assemble.KERNEL) if case.is_linux(name) else ("payload", assemble.FLAT)
+        if size <= start:
+            message = "{0} has {1}, but its {2} is put {3} above its base.".format(
+                name, units.format_size(size), what, units.format_size(start)
+            )
+            yield fail(message, at_memory(name) + ("size",), "give it more than {0}".format(units.format_size(start)))
 
 
 @rule(
@@ -144,25 +141,20 @@ def mem_sum(case: Case) -> Iterator[Outcome]:
     if not chunks:
         return
     offered = sum(chunk["size"] for chunk in chunks)
-    sizes = [instance["memory"]["size"] for instance in case.instances.values()]
+    instances = sum(len(names) * one["memory"]["size"] for one, names in case.alike)
     channels = sum(case.channel_size(name) or 0 for name, _channel in case.channels)
-    wanted = sum(sizes) + channels
-    if wanted > offered:
+    if instances + channels > offered:
         message = "instances ask for {0} and channels for {1}, but the pool has {2}.".format(
-            units.format_size(sum(sizes)), units.format_size(channels), units.format_size(offered)
+            units.format_size(instances), units.format_size(channels), units.format_size(offered)
         )
-        yield fail(message, ("pool", "memory"), "{0} more are needed".format(units.format_size(wanted - offered)))
+        yield fail(message, ("pool", "memory"), "{0} more are needed".format(units.format_size(instances + channels - offered)))
     loose = [chunk["size"] for chunk in chunks if chunk["base"] is None]
     largest = max([size for _base, size in case.merged_pool] + loose)
-    if max(sizes, default=0) <= largest:
-        return
-    for name, instance in case.instances.items():
-        size = instance["memory"]["size"]
-        if largest < size <= offered:
-            message = "{0} asks for {1} in one piece, but the largest piece of the pool is {2}.".format(
-                name, units.format_size(size), units.format_size(largest)
-            )
-            yield fail(message, at_memory(name) + ("size",), "ask for {0} at most".format(units.format_size(largest)))
+    for name in case.those(lambda one: largest < one["memory"]["size"] <= offered):
+        message = "{0} asks for {1} in one piece, but the largest piece of the pool is {2}.".format(
+            name, units.format_size(case.instances[name]["memory"]["size"]), units.format_size(largest)
+        )
+        yield fail(message, at_memory(name) + ("size",), "ask for {0} at most".format(units.format_size(largest)))
 
 
 @rule(
@@ -174,9 +166,9 @@ def mem_sum(case: Case) -> Iterator[Outcome]:
 def mem_node_sum(case: Case) -> Iterator[Outcome]:
     chunks = case.layout["pool"]["memory"]
     asked: Dict[int, List[Tuple[str, int]]] = {}
-    for name, instance in case.instances.items():
-        if instance["memory"]["node"] is not None:
-            asked.setdefault(instance["memory"]["node"], []).append((name, instance["memory"]["size"]))
+    for name in case.those(lambda one: one["memory"]["node"] is not None):
+        memory = case.instances[name]["memory"]
+        asked.setdefault(memory["node"], []).append((name, memory["size"]))
     if not asked or any(chunk["node"] is None for chunk in chunks):
         return  # which node such a chunk is on is for the facts to say
     for node, wishes in sorted(asked.items()):
@@ -196,7 +188,7 @@ def mem_node_sum(case: Case) -> Iterator[Outcome]:
     "Rows of DRAM disturb their neighbours (Rowhammer), and a 2 MiB page that is rounded outwards maps the neighbour's first pages.",
 )
 def mem_guard(case: Case) -> Iterator[Outcome]:
-    labels = {instance["trust"] for instance in case.instances.values()}
+    labels = {one["trust"] for one, _names in case.alike}
     if len(labels - {None}) < 2:
         return
     for left, right in zip(case.private, case.private[1:]):
@@ -212,11 +204,10 @@ def _odd_pieces(case: Case) -> List[Piece]:
     for index, chunk in enumerate(case.layout["pool"]["memory"]):
         if not chunk["size"] or chunk["size"] % PAGE or (chunk["base"] or 0) % PAGE:
             found.append(("pool chunk {0}".format(index + 1), ("pool", "memory", index), chunk["base"], chunk["size"]))
-    for name, instance in case.instances.items():
-        memory = instance["memory"]
-        size = memory["size"]
-        if not size or size % PAGE or (memory["base"] or 0) % PAGE:
-            found.append(("the memory of {0}".format(name), at_memory(name), memory["base"], size))
+    odd = case.those(lambda one: not one["memory"]["size"] or one["memory"]["size"] % PAGE or (one["memory"]["base"] or 0) % PAGE)
+    for name in odd:
+        memory = case.instances[name]["memory"]
+        found.append(("the memory of {0}".format(name), at_memory(name), memory["base"], memory["size"]))
     return found
 
 

@@ -21,9 +21,8 @@ from .registry import REGISTRY, Outcome, fail, rule, unknown
 )
 def sec_one_trust(case: Case) -> Iterator[Outcome]:
     labels: Dict[str, List[str]] = {}
-    for name, instance in case.instances.items():
-        if instance["trust"] is not None:
-            labels.setdefault(instance["trust"], []).append(name)
+    for name in case.those(lambda one: one["trust"] is not None):
+        labels.setdefault(case.instances[name]["trust"], []).append(name)
     if len(labels) > 1:
         sides = " and ".join("{0} ({1})".format(", ".join(names), label) for label, names in sorted(labels.items()))
         message = "{0} have different trust labels on one machine, and nothing in hardware keeps them apart.".format(sides)

@@ -226,7 +226,7 @@ def mem_encryption(case: Case) -> Iterator[Outcome]:
 )
 def mem_kernel_min(case: Case) -> Iterator[Outcome]:
     limits: Dict[str, int] = {}
-    for image in {instance["image"]: None for instance in case.instances.values() if instance["image"] in case.layout["images"]}:
+    for image in sorted({one["image"] for one, _names in case.alike}.intersection(case.layout["images"])):
         if image not in case.flat_images:
             need = image_size.needed(case, image, image_size.ANY_BASE)
             where = case.layout["images"][image]["kernel"]["path"]
@@ -234,11 +234,9 @@ def mem_kernel_min(case: Case) -> Iterator[Outcome]:
                 limits[image] = need + ROOM_TO_BOOT
             elif case.file(where) is None:
                 yield unknown("how much memory {0} needs is not known.".format(where), ("images", image, "kernel"))
-    for name, instance in case.instances.items():
-        size = instance["memory"]["size"]
-        limit = limits.get(instance["image"])
-        if limit is None or size >= limit or size <= assemble.KERNEL:
-            continue
+    for name in case.those(lambda one: assemble.KERNEL < one["memory"]["size"] < limits.get(one["image"], 0)):
+        instance = case.instances[name]
+        size, limit = instance["memory"]["size"], limits[instance["image"]]
         need, kernel = limit - ROOM_TO_BOOT, image_size.kernel_end(case, instance["image"], image_size.ANY_BASE)
         if kernel is not None and kernel > size:
             continue  # the rules on images name a kernel that does not fit by itself
@@ -293,9 +291,8 @@ def mem_node_online(case: Case) -> Iterator[Outcome]:
     for index, chunk in enumerate(case.layout["pool"]["memory"]):
         if chunk["node"] is not None and chunk["node"] not in known:
             named.setdefault(chunk["node"], []).append(("pool chunk {0}".format(index + 1), ("pool", "memory", index, "node")))
-    for name, instance in case.instances.items():
-        if instance["memory"]["node"] is not None and instance["memory"]["node"] not in known:
-            named.setdefault(instance["memory"]["node"], []).append((name, at_memory(name) + ("node",)))
+    for name in case.those(lambda one: one["memory"]["node"] is not None and one["memory"]["node"] not in known):
+        named.setdefault(case.instances[name]["memory"]["node"], []).append((name, at_memory(name) + ("node",)))
     for node, places in sorted(named.items()):
         message = "{0} names node {1}, but this machine has {2}.".format(
             few([name for name, _path in places]), node, "node " + ", ".join(map(str, nodes)) if nodes else "no nodes"

@@ -24,7 +24,7 @@ VULNERABILITIES = "Documentation/admin-guide/hw-vuln/index.rst"
     waivable=True,
 )
 def cpu_smt_split(case: Case) -> Iterator[Outcome]:
-    for number in [number for number, one in case.given if not one.get("siblings")]:
+    for number in case.those_given(lambda one: not one.get("siblings")):
         names = case.owners[number]
         yield unknown("which CPUs share a core with CPU {0} of {1} is not known.".format(number, names_of(names)), at_cpus(names[0]))
     reported = set()
@@ -84,7 +84,7 @@ def cpu_whole_cores(case: Case) -> Iterator[Outcome]:
 )
 def cpu_llc_own(case: Case) -> Iterator[Outcome]:
     online = set(case.fact("cpus.online") or [])
-    for name in [name for name, instance in case.instances.items() if instance["cpus"]["llc"] == "own"]:
+    for name in case.those(lambda one: one["cpus"]["llc"] == "own"):
         mine = set(case.cpus[name] or [])
         known = [case.each_cpu[number].get("llc") for number in mine if number in case.each_cpu]
         if not all(known):
@@ -161,6 +161,9 @@ def cpu_flags_equal(case: Case) -> Iterator[Outcome]:
 )
 def cpu_ucode_skew(case: Case) -> Iterator[Outcome]:
     revisions: Dict[str, List[str]] = {}
+    every = {one.get("microcode") for one, _numbers in case.given_alike} | {(case.each_cpu.get(case.boot_cpu) or {}).get("microcode")}
+    if len(every - {None}) < 2:
+        return
     first = [("host", case.boot_cpu)] + [(name, cpus[0]) for name, cpus in case.cpus.items() if cpus]
     for name, number in first:
         revision = (case.each_cpu.get(number) or {}).get("microcode")
