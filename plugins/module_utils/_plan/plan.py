@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The plan: the ordered steps from what is to what is wanted. Pure; release comes before acquire.
 
-Order: detach what is loaded, empty the list, detach and stop, give back CPUs and memory, take memory and CPUs, start (the writer of a channel
-before its reader), load what is only to be loaded, remember. An empty plan means that nothing is to do.
+Order: detach what is loaded, empty the list, detach and stop, give back CPUs and memory, take memory and CPUs, start (the
+writer of a channel before its reader), load what is only to be loaded, remember. An empty plan means that nothing is to do.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 from .._layout import canonical
 from .._rules.finding import Finding
-from . import ranges, steps
+from . import collector, ranges, steps
 from . import spec as specs
 from .place import HOST, PlacementError, span
 from .steps import Step
@@ -25,6 +25,7 @@ class PlanRefused(PlacementError):
     """The change would need something that the layout does not permit; findings says what, for each instance."""
 
 
+@collector.paused
 def plan(
     placed: Dict[str, Any],
     state: Dict[str, Any],
@@ -294,8 +295,9 @@ class _Planner:
             while path:
                 name = path[-1]
                 left.discard(name)
-                before = (end for one in self.specs[name]["channels"] if not one["writes"] for end in one["between"])
-                writer = next((end for end in before if end in left), None)
+                channels = self.specs[name]["channels"]
+                before = [end for one in channels if not one["writes"] for end in one["between"]] if channels else []
+                writer = next((end for end in before if end in left), None) if before else None
                 if writer is not None:
                     path.append(writer)
                 else:

@@ -455,3 +455,12 @@ def test_an_instance_whose_stop_fails_goes_on_undisturbed(tmp_path):
     assert machine.channels["beat"]["end"] == 0
     machine.fails.clear()
     assert not run.apply(simulated.layout(), system=machine)["changed"]
+
+
+def test_a_loaded_instance_that_loses_its_channel_leaves_none_behind(tmp_path):
+    machine = Machine(tmp_path)
+    run.apply(simulated.layout(instances={"web": instance(state="loaded")}), system=machine)
+    assert set(machine.channels) == {"beat"}
+    result = run.apply(simulated.layout(instances={"web": instance(state="loaded")}, channels={}), system=machine)
+    assert [one["do"] for one in result["steps"]] == ["channel_detach", "unload", "load", "save"]
+    assert machine.channels == {}

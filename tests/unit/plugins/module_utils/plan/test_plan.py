@@ -150,7 +150,7 @@ GOLDEN = {
     "a loaded instance is to run": (
         Host().have(simulated.layout(instances={"web": instance(state="loaded")})),
         simulated.layout(),
-        ["unload", "channel_detach beat"] + START_WEB + ["save"],
+        ["channel_detach beat", "unload"] + START_WEB + ["save"],
     ),
     "another image": (
         Host().have(simulated.layout()),
@@ -177,7 +177,8 @@ GOLDEN = {
     "loaded instances leave the list for a boot, and come back": (
         Host().have(simulated.layout(instances={"web": instance(state="loaded")})),
         simulated.layout(instances={"web": instance(state="loaded"), "zed": instance()}),
-        ["unload", "cpu_offline 2", "load zed", "boot zed", "wait_health zed", "unload zed", "load web", "channel_attach beat", "save"],
+        ["channel_detach beat", "unload", "cpu_offline 2", "load zed", "boot zed", "wait_health zed", "unload zed"]
+        + ["load web", "channel_attach beat", "save"],
     ),
     "another policy": (Host().have(simulated.layout()), simulated.layout(policy=ALLOW), ["save"]),
     "a smaller pool": (
