@@ -200,10 +200,10 @@ table_text:
   type: str
   sample: "web  running  CPU 2  256 MiB"
 isolation:
-  description: How well the instances are isolated from each other and from the host, as text.
+  description: What does and does not separate the kernels, way by way, and the grade that the facts prove, as text.
   returned: success, when there is a layout
   type: str
-  sample: "web: grade C"
+  sample: "Isolation grade D: no IOMMU confines all devices. No hypervisor stands between host and web."
 undone:
   description: What was taken back.
   returned: failure of a step

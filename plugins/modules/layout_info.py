@@ -156,7 +156,7 @@ isolation:
   description: What does and does not separate these kernels, as lines of text; added on the controller.
   returned: when there is a placed layout
   type: str
-  sample: "Nothing below these kernels (host and web) keeps them apart: they share one machine without a hypervisor between them."
+  sample: "Isolation grade D: no IOMMU confines all devices. No hypervisor stands between host and web."
 """
 
 from ansible.module_utils.basic import AnsibleModule

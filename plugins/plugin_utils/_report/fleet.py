@@ -43,7 +43,8 @@ def page(name: str, machines: t.Sequence[_fleet.Machine], locator: Locator | Non
         ("table", "All of it as a table", [f"<details><summary>{len(machines)} machines</summary>{whole}</details>"]),
     ]
     counts = _fleet.counts(machines)
-    said = ", ".join(f"{counts[one]} {_SIGN[one][1]}" for one in _ORDER if counts[one])
+    words = {one: "fit" if one == _fleet.OK and counts[one] != 1 else _SIGN[one][1] for one in _ORDER}
+    said = ", ".join(f"{counts[one]} {words[one]}" for one in _ORDER if counts[one])
     return document(f"{name} on {len(machines)} machines", f"{said or 'No machines'}.", sections, style.sheet(1))
 
 
