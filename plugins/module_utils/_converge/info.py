@@ -22,8 +22,8 @@ from .store import Store
 def info(layout: Optional[Dict[str, Any]] = None, system: Optional[Any] = None, images: Sequence[str] = ()) -> Dict[str, Any]:
     """Facts, state and layout of the host; with a canonical layout also its findings, its placement and the plan to it.
 
-    images are files to look into besides those of the layout. Returns {"facts", "state", "layout", "digest", "history", "instances", "table", "findings", "placed", "plan"}. Raises
-    ApplyError when layout has not the canonical shape.
+    images are files to look into besides those of the layout. Returns {"facts", "state", "layout", "digest", "history",
+    "instances", "table", "findings", "placed", "plan"}. Raises ApplyError when layout has not the canonical shape.
     """
     if layout is not None:
         check_shape(layout)
