@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Dict, Iterator, List, Tuple
+from typing import Dict, Iterator, List, Set, Tuple
 
 from .._boot import acpi
 from .._layout import cpuset
@@ -83,7 +83,7 @@ def cpu_dup(case: Case) -> Iterator[Outcome]:
     anchor="kerf 0.4.0; Jailhouse, but only when a cell is created",
 )
 def cpu_overlap(case: Case) -> Iterator[Outcome]:
-    kept = set(case.layout["host"]["cpus"] or [])
+    kept = set(case.layout["host"]["cpus"] or []) - {case.boot_cpu}  # that one is told by cpu-bsp-host
     contested = {number: names for number, names in case.owners.items() if len(names) > 1 or number in kept}
     yield from _shared({number: ["host", *names] if number in kept else names for number, names in contested.items()}, "CPU")
     # APIC ids that cannot be resolved can still be compared with each other.
@@ -136,20 +136,17 @@ def cpu_present(case: Case) -> Iterator[Outcome]:
 def cpu_enough(case: Case) -> Iterator[Outcome]:
     present = set(case.fact("cpus.present"))
     kept = {case.boot_cpu} | set(case.layout["host"]["cpus"] or [])
-    if sum(len(names) * (len(one["cpus"]["ids"] or ()) or one["cpus"]["count"] or 0) for one, names in case.alike) <= len(present - kept):
-        return
-    asked = [(name, instance["cpus"]) for name, instance in case.instances.items()]
-    wanted = {name: len(set(cpus["ids"])) if cpus["ids"] else cpus["count"] or 0 for name, cpus in asked}
     spare = len(present - kept)
-    if sum(wanted.values()) > spare:
+    if _wanted(case, kept) > spare:
+        asked = [(name, instance["cpus"]) for name, instance in case.instances.items()]
         message = "the instances ask for {0} CPUs ({1}), but this machine has {2} and the host keeps {3}, which leaves {4}.".format(
-            sum(wanted.values()),
-            few(["{0}: {1}".format(name, number) for name, number in wanted.items()]),
+            _wanted(case, kept),
+            few(["{0}: {1}".format(name, len(set(cpus["ids"])) if cpus["ids"] else cpus["count"] or 0) for name, cpus in asked]),
             len(present),
             len(present & kept),
             spare,
         )
-        yield fail(message, ("instances",), "ask for {0} fewer".format(sum(wanted.values()) - spare))
+        yield fail(message, ("instances",), "ask for {0} fewer".format(_wanted(case, kept) - spare))
 
 
 @rule(
@@ -174,21 +171,18 @@ def cpu_bsp_host(case: Case) -> Iterator[Outcome]:
 
 @rule(
     "cpu-host-min",
-    "error",
+    "warning",
     "The host keeps CPUs to work with",
-    "Taking CPUs offline, loading, interrupts and management all run on what is left to the host.",
+    "Taking CPUs offline, loading, interrupts and management all run on what is left to the host; one CPU that is busy stops all that.",
     needs=("cpus.present",),
 )
 def cpu_host_min(case: Case) -> Iterator[Outcome]:
     present = set(case.fact("cpus.present"))
-    given = present.intersection(case.owners)
-    counted = sum(case.instances[name]["cpus"]["count"] or 0 for name, cpus in case.cpus.items() if cpus is None)
-    left = len(present - given) - counted
-    message = "{0} of {1} CPUs go to instances, which leaves {2} for the host.".format(len(given) + counted, len(present), max(left, 0))
-    if left < 1:
-        yield fail(message, ("instances",), "leave the host at least one CPU, better two")
-    elif left < 2 and len(present) > 2:
-        yield fail(message, ("instances",), "leave the host two CPUs, so that it stays responsive while one is busy", "warning")
+    given = _wanted(case, {case.boot_cpu})
+    # Less than one is told by cpu-enough.
+    if len(present) > 2 and len(present) - given == 1 and len(case.layout["host"]["cpus"] or ()) < 2:
+        message = "{0} of {1} CPUs go to instances, which leaves 1 for the host.".format(given, len(present))
+        yield fail(message, ("instances",), "leave the host two CPUs, so that it stays responsive while one is busy")
 
 
 @rule(
@@ -232,6 +226,13 @@ def cpu_x2apic(case: Case) -> Iterator[Outcome]:
         cpuset.format(high), names_of(names), "has" if len(high) == 1 else "have", cpuset.format(high.values()), acpi.MAX_APIC_ID
     )
     yield fail(message, at_cpus(names[0]), "choose CPUs with lower APIC ids")
+
+
+def _wanted(case: Case, kept: Set[int]) -> int:
+    """Return how many CPUs the instances ask for; one that two of them name, or that is kept from them, is told by other rules."""
+    named = {number for number, names in case.owners.items() if any(case.instances[name]["cpus"]["ids"] for name in names)} - kept
+    raw = {one for name, cpus in case.cpus.items() if cpus is None for one in case.instances[name]["cpus"]["ids"] or ()}
+    return len(named) + len(raw) + sum(len(names) * (one["cpus"]["count"] or 0) for one, names in case.alike)
 
 
 def _names_apic(case: Case, name: str) -> bool:

@@ -76,6 +76,8 @@ def mem_2m(case: Case) -> Iterator[Outcome]:
 )
 def mem_head(case: Case) -> Iterator[Outcome]:
     for name in case.those(lambda one: 0 < one["memory"]["size"] <= assemble.KERNEL):
+        if case.image(name) is None:
+            continue
         size = case.instances[name]["memory"]["size"]
         what, start = ("kernel", assemble.KERNEL) if case.is_linux(name) else ("payload", assemble.FLAT)
         if size <= start:

@@ -67,7 +67,9 @@ def mem_host_unused(case: Case) -> Iterator[Outcome]:
 )
 def mem_mmio(case: Case) -> Iterator[Outcome]:
     devices: List[str] = []
-    for region in case.pool + case.outside:
+    # What lies outside a pool whose place is known is told by mem-in-pool.
+    loose = case.outside if len(case.pool) < len(case.layout["pool"]["memory"]) else []
+    for region in case.pool + loose:
         if region.base >= FOUR_GIB:
             continue
         for start, end, name in iomem.APIC_PAGES:
@@ -83,7 +85,7 @@ def mem_mmio(case: Case) -> Iterator[Outcome]:
         yield unknown("where the machine's device registers lie needs its memory map, read as root.", ("pool", "memory"))
         return
     for region, conflict in case.host_conflicts:
-        if conflict.kind == "device" and region.owner not in devices and region.kind != "low":
+        if conflict.kind == "device" and region.owner not in devices and (region.kind == "pool" or region in loose):
             message = "{0} contains device registers: 0x{1:x}-0x{2:x} is {3}.".format(
                 _capital(region), conflict.start, conflict.end, conflict.used_by
             )

@@ -14,7 +14,7 @@ def line(text):
 CASES = [
     RuleCase(
         "cmd-charset",
-        line("quiet\nroot=/dev/sda1"),
+        line("quiet\nrole=web"),
         "the command line of web cannot be read: the command line has the character '\\n', which the kernel would not read as written.",
         facts=False,
     ),
@@ -48,7 +48,12 @@ CASES = [
         "web has 'multikernel.name=rt' on its command line, which the loader writes itself.",
         facts=False,
     ),
-    RuleCase("cmd-dup-single", line("panic=0 panic=5"), "web has panic=0 and panic=5 on its command line; the last one wins.", facts=False),
+    RuleCase(
+        "cmd-dup-single",
+        line("loglevel=3 loglevel=7"),
+        "web has loglevel=3 and loglevel=7 on its command line; the last one wins.",
+        facts=False,
+    ),
     RuleCase("cmd-dup-single", line("console=ttyS1 console=hvc0"), facts=False),
     RuleCase(
         "cmd-contradict-mem",

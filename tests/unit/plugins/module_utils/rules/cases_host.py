@@ -11,6 +11,7 @@ def renamed(new):
     def change(found, _facts):
         found["instances"][new] = found["instances"].pop("rt")
         found["channels"] = {}
+        found["instances"]["web"]["health"] = None
 
     return change
 
@@ -92,6 +93,12 @@ CASES = [
     RuleCase(
         "sec-one-trust",
         layout("instances", "rt", "trust", "secret"),
+        "web (public) and rt (secret) have different trust labels on one machine, and nothing in hardware keeps them apart.",
+        facts=False,
+    ),
+    RuleCase(
+        "sec-one-trust",
+        both(layout("instances", "rt", "trust", "secret"), layout("channels", {}), layout("instances", "web", "health", None)),
         "web (public) and rt (secret) have different trust labels on one machine, and nothing in hardware keeps them apart.",
         facts=False,
     ),

@@ -154,13 +154,13 @@ CASES = [
     ),
     RuleCase(
         "mem-mmio",
-        layout(*RT, "base", 0xFEE00000),
+        both(pool(None, 512 * MIB), layout(*RT, "base", 0xFEE00000)),
         "The memory of rt (0xfee00000-0xffdfffff, 16MiB) contains the registers of the Local APIC at 0xfee00000.",
         facts=False,
     ),
     RuleCase(
         "mem-mmio",
-        layout(*RT, "base", 0x80000),
+        both(pool(None, 512 * MIB), layout(*RT, "base", 0x80000)),
         "The memory of rt (0x80000-0x107ffff, 16MiB) begins below 1 MiB, where firmware, video memory and the host's start code lie.",
         facts=False,
     ),

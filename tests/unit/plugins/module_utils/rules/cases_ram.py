@@ -32,7 +32,6 @@ CASES = [
         both(trusts("public", "secret"), layout(*WEB, "memory", "base", 0x40000000)),
         "the memory of web (public) ends right before that of rt (secret).",
         facts=False,
-        also=("chan-trust", "sec-one-trust"),
     ),
     RuleCase("mem-guard", both(trusts("public", "public"), layout(*WEB, "memory", "base", 0x40000000)), facts=False),
     RuleCase(

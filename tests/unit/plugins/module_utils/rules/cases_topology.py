@@ -38,7 +38,6 @@ CASES = [
         "cpu-hybrid",
         both(layout(*RT, "ids", [2, 3]), fact("cpus", "kinds", {"core": [0, 1, 2], "atom": [3]})),
         "rt mixes CPU 3 of kind atom and CPU 2 of kind core.",
-        also=("cpu-enough", "cpu-host-min"),
     ),
     RuleCase("cpu-hybrid", fact("cpus", "kinds", {"core": [0, 1, 2], "atom": [3]})),
     RuleCase(

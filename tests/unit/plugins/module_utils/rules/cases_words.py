@@ -110,7 +110,6 @@ CASES = [
         linux_too("ip=10.0.0.5::10.0.0.1:255.255.255.0", "ip=10.0.0.5"),
         "rt and web both have 'ip=10.0.0.5' on their command lines.",
         facts=False,
-        also=("cmd-console-any", "img-unused"),
     ),
     RuleCase("cmd-ip-unique", linux_too("ip=dhcp", "ip=dhcp"), facts=False),
     RuleCase("con-port", fact("uarts", 1, "port", None), "web wants the UART ttyS1, which has no I/O port."),
@@ -133,7 +132,6 @@ CASES = [
         layout(*RT, "trust", "secret"),
         "channel feed connects web (public) with rt (secret).",
         facts=False,
-        also=("sec-one-trust",),
     ),
     RuleCase("chan-trust", layout(*RT, "trust", "public"), facts=False),
     RuleCase(
@@ -146,7 +144,6 @@ CASES = [
         placed=True,
         machine="two-sockets",
         after=layout("channels", "beat", "placed", "ends", [0, 2]),
-        also=("chan-doorbell",),
     ),
     RuleCase("chan-numa", nothing, placed=True, machine="two-sockets"),
     RuleCase(

@@ -7,7 +7,7 @@ from __future__ import annotations
 import copy
 import json
 import pathlib
-from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, NamedTuple, Optional
 
 from ansible_collections.multikernel.core.plugins.module_utils._boot import channel as channel_area
 from ansible_collections.multikernel.core.plugins.module_utils._host import facts as host_facts
@@ -26,8 +26,7 @@ class RuleCase(NamedTuple):
     """What a rule says when something is changed in a layout and on a machine that break no rule.
 
     sentence: the whole message of its first finding, None when it passes. verdict: fail or unknown. severity: None means that of
-    the rule. placed: judged with a placement; after: changes that. facts: judged with the facts of machine. also: other rules that
-    rightly fail, too, because something else is wrong besides.
+    the rule. placed: judged with a placement; after: changes that. facts: judged with the facts of machine.
     """
 
     rule: str
@@ -39,7 +38,6 @@ class RuleCase(NamedTuple):
     after: Optional[Change] = None
     facts: bool = True
     machine: str = "lab-mkstock"
-    also: Tuple[str, ...] = ()
 
 
 def layout(*path_and_value: Any) -> Change:
