@@ -13,7 +13,8 @@ every key is present and null where nothing was given::
                            "cmdline": str, "format": "auto" | "bzimage" | "vmlinux" | "flat"}},
      "instances": {"web": {"image": str,
                            "cpus": {"space": "logical" | "apic", "ids": [int] | null, "count": int | null,
-                                    "near": "memory" | null, "whole_cores": bool, "llc": "own" | null},
+                                    "near": "memory" | null, "whole_cores": bool, "llc": "own" | null,
+                                    "pick": "packed" | "spread"},
                            "memory": {"size": int, "base": int | null, "node": int | null},
                            "cmdline": str, "console": {"device": "ttyS1"} | null,
                            "state": "running" | "loaded" | "defined" | "absent",
@@ -45,6 +46,7 @@ HOST = "host"  # the name of the host kernel as an end of a channel
 IMAGE_FORMATS = ("auto", "bzimage", "vmlinux", "flat")
 STATES = ("running", "loaded", "defined", "absent")
 RESTARTS = ("no", "on-failure", "always")
+PICKS = ("packed", "spread")
 CHANNEL_KINDS = ("ipi", "shared_memory")
 SLOTS = 64
 MESSAGE_SIZE = 256
@@ -62,7 +64,7 @@ def digest(layout: Layout) -> str:
 def fill_defaults(layout: Layout) -> Layout:
     """Return a deep copy in which every key of the canonical form is present.
 
-    Defaults: state running, restart no, format auto, disruption refuse; 64 slots of 256 bytes for an ipi channel; null
+    Defaults: state running, restart no, format auto, pick packed, disruption refuse; 64 slots of 256 bytes for an ipi channel; null
     for the rest. Values that are there are kept as they are: whether they are right is for check_shape and the rules.
     """
     full = _with(
@@ -137,7 +139,9 @@ def _fill_instance(instance: Any) -> Dict[str, Any]:
         },
         instance,
     )
-    full["cpus"] = _with({"space": "logical", "ids": None, "count": None, "near": None, "whole_cores": False, "llc": None}, full["cpus"])
+    full["cpus"] = _with(
+        {"space": "logical", "ids": None, "count": None, "near": None, "whole_cores": False, "llc": None, "pick": "packed"}, full["cpus"]
+    )
     full["memory"] = _with({"base": None, "node": None}, full["memory"])
     if full["health"] is not None:
         full["health"] = _with({"channel": None, "within": 30.0}, full["health"])
@@ -169,7 +173,8 @@ _INSTANCE = shape.record(
                 "near": shape.optional(shape.choice("memory")),
                 "whole_cores": shape.boolean,
                 "llc": shape.optional(shape.choice("own")),
-            }
+            },
+            {"pick": shape.choice(*PICKS)},
         ),
         "memory": shape.record({"size": shape.integer(), "base": shape.optional(shape.integer()), "node": shape.optional(shape.integer())}),
         "cmdline": shape.text,

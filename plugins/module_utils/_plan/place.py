@@ -14,7 +14,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .._boot import channel as channel_area
 from .._rules.finding import Finding
-from . import ranges
+from . import collector, ranges
 from .conflict import Conflict, Problem, explain
 from .cores import Chooser
 from .low import LOW_SIZE, Low, Need
@@ -44,6 +44,7 @@ class PlacementError(Exception):
         super().__init__("; ".join(finding.message for finding in self.findings))
 
 
+@collector.paused
 def place(layout: Dict[str, Any], facts: Dict[str, Any], state: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
     """A copy of the canonical layout where each instance that is not absent, and each channel, has a "placed" entry.
 

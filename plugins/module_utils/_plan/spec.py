@@ -26,13 +26,16 @@ def of_all(names: Iterable[str], placed: Dict[str, Any], facts: Dict[str, Any]) 
     """The specs of several instances by name; images and channels are looked at once for all of them."""
     channels = _channels(placed)
     images: Dict[str, Dict[str, Any]] = {}
+    cmdlines: Dict[str, str] = {}
     found: Dict[str, Dict[str, Any]] = {}
     for name in names:
         one = placed["instances"][name]
         place = one["placed"]
-        image = placed["images"][one["image"]]
-        if one["image"] not in images:
-            images[one["image"]] = _image(one["image"], placed, facts)
+        image = one["image"]
+        if image not in images:
+            images[image] = _image(image, placed, facts)
+            cmdlines[image] = placed["images"][image]["cmdline"].strip()
+        own = one["cmdline"].strip()
         found[name] = {
             "name": name,
             "cpus": list(place["cpus"]),
@@ -41,8 +44,8 @@ def of_all(names: Iterable[str], placed: Dict[str, Any], facts: Dict[str, Any]) 
             "size": place["size"],
             "low": place["low"],
             "entry": place["entry"],
-            "image": dict(images[one["image"]]),
-            "cmdline": " ".join(part.strip() for part in (image["cmdline"], one["cmdline"]) if part.strip()),
+            "image": dict(images[image]),
+            "cmdline": cmdlines[image] + " " + own if own and cmdlines[image] else own or cmdlines[image],
             "console": one["console"],
             "channels": channels.get(name, []),
         }

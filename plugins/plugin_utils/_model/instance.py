@@ -27,6 +27,10 @@ class Cpus(Strict):
     llc: one_of("own") | None = Field(  # type: ignore[valid-type]
         default=None, description="own: share no last-level cache with another kernel."
     )
+    pick: one_of("packed", "spread") = Field(  # type: ignore[valid-type]
+        default="packed",
+        description="packed: choose CPUs below one cache and in one node where they fit; spread: one core at a time, as far apart as can be.",
+    )
 
     @model_validator(mode="before")
     @classmethod

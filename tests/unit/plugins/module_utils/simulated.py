@@ -384,7 +384,7 @@ def instance(**changes):
     """A canonical instance: one CPU by count, 64 MiB."""
     made = {
         "image": "debian",
-        "cpus": {"space": "logical", "ids": None, "count": 1, "near": None, "whole_cores": False, "llc": None},
+        "cpus": {"space": "logical", "ids": None, "count": 1, "near": None, "whole_cores": False, "llc": None, "pick": "packed"},
         "memory": {"size": 64 * MIB, "base": None, "node": None},
         "cmdline": "",
         "console": None,

@@ -40,7 +40,15 @@ def test_defaults_make_a_layout_that_has_the_canonical_shape(layout):
     canonical.check_shape(layout)
     web = layout["instances"]["web"]
     assert (web["state"], web["restart"], web["console"], web["trust"]) == ("running", "no", None, None)
-    assert web["cpus"] == {"space": "logical", "ids": None, "count": 1, "near": None, "whole_cores": False, "llc": None}
+    assert web["cpus"] == {
+        "space": "logical",
+        "ids": None,
+        "count": 1,
+        "near": None,
+        "whole_cores": False,
+        "llc": None,
+        "pick": "packed",
+    }
     assert web["health"] == {"channel": "beat", "within": 30.0}
     assert layout["channels"]["beat"]["slots"] == 64
     assert layout["channels"]["beat"]["message_size"] == 256

@@ -25,7 +25,13 @@ CPUS = st.one_of(
     st.lists(st.integers(0, 200), min_size=1, max_size=4),
     st.lists(st.integers(0, 200), min_size=1, max_size=4).map(lambda ids: "apic:" + ",".join(map(str, ids))),
     st.fixed_dictionaries(
-        {"count": st.integers(1, 64)}, optional={"whole_cores": st.booleans(), "llc": st.just("own"), "near": st.just("memory")}
+        {"count": st.integers(1, 64)},
+        optional={
+            "whole_cores": st.booleans(),
+            "llc": st.just("own"),
+            "near": st.just("memory"),
+            "pick": st.sampled_from(["packed", "spread"]),
+        },
     ),
 )
 MEMORY = st.one_of(SIZES, st.fixed_dictionaries({"size": SIZES}, optional={"base": st.integers(0, 1 << 40), "node": st.integers(0, 7)}))
