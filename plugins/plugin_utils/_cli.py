@@ -265,12 +265,9 @@ def explain(options: argparse.Namespace) -> int:
         raise UsageError(
             f"there is no rule {options.rule!r}; " + (f"did you mean {' or '.join(near)}?" if near else "mkl explain lists all")
         )
-    rule = rules[options.rule]
-    print(f"{rule['id']} ({rule['severity']})\n{rule['title']}\n\n{rule['why']}")
-    if rule.get("needs"):
-        print(f"\nNeeds: {', '.join(rule['needs'])}")
-    if rule.get("source"):
-        print(f"\nSource: {rule['source']}")
+    from ._report.explain import explain as told
+
+    print(told(rules[options.rule]))
     return OK
 
 

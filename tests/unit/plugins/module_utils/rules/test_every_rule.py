@@ -8,7 +8,18 @@ import pytest
 from ansible_collections.multikernel.core.plugins.module_utils._layout import canonical
 from ansible_collections.multikernel.core.plugins.module_utils._rules import engine
 
-from . import cases_channel, cases_cmdline, cases_cpu, cases_host, cases_image, cases_memory, cases_ram, cases_topology, cases_words
+from . import (
+    cases_channel,
+    cases_cmdline,
+    cases_cpu,
+    cases_host,
+    cases_image,
+    cases_memory,
+    cases_ram,
+    cases_topology,
+    cases_words,
+    examples,
+)
 from .support import good_facts, good_layout, place
 
 MODULES = (cases_cpu, cases_topology, cases_memory, cases_ram, cases_image, cases_cmdline, cases_words, cases_channel, cases_host)
@@ -173,3 +184,9 @@ def test_every_rule_has_a_layout_that_passes_it_when_the_facts_are_known():
     layout, facts = good_layout(), good_facts()
     verdicts = {finding.rule for finding in engine.judge(layout, facts, place(layout, facts))}
     assert verdicts == set()
+
+
+def test_the_examples_of_mkl_explain_are_those_of_the_cases():
+    if not examples.FILE.exists():
+        pytest.skip("only the target ring is here")
+    assert examples.FILE.read_text() == examples.text(examples.made(CASES)), "run the module examples.py beside this file"
