@@ -115,7 +115,7 @@ def cmd_contradict_mem(case: Case) -> Iterator[Outcome]:
 def cmd_contradict_cpu(case: Case) -> Iterator[Outcome]:
     for name, word in case.lines.linux("nr_cpus", "maxcpus", "possible_cpus", "nosmp"):
         value = word.partition("=")[2]
-        limit = 1 if key_of(word) == "nosmp" else int(value) if value.isascii() and value.isdigit() else None
+        limit = 1 if key_of(word) == "nosmp" else units.whole(value)
         wanted = _cpus(case, name)
         if limit is not None and limit < wanted:
             message = "{0} has {1!r} on its command line, but the layout gives it {2} CPUs.".format(name, word, wanted)
@@ -193,7 +193,7 @@ def cmd_tsc_khz(case: Case) -> Iterator[Outcome]:
     true = case.fact("tsc.khz")
     for name, word in case.lines.linux("tsc_early_khz"):
         value = word.partition("=")[2]
-        told = int(value) if value.isascii() and value.isdigit() else 0
+        told = units.whole(value) or 0
         if abs(told - true) * 1000 > true:
             message = "{0} has {1!r} on its command line, but the counter of this machine runs at {2} kHz.".format(name, word, true)
             yield fail(message, at_cmdline(name), "remove it; the loader writes the right one")

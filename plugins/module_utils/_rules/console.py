@@ -161,7 +161,7 @@ def _foreign(key: str, value: str, own: Optional[int]) -> Optional[str]:
         if value.startswith(("vga", "efi", "dbgp", "xdbc")):
             return "an instance has neither a screen nor EFI"
         return "earlyprintk drives the port of ttyS0 whatever it is told"
-    port = re.match(r"(?:uart8250|uart),io,(0x[0-9a-fA-F]+|[0-9]+)", value)
+    port = re.match(r"(?:uart8250|uart),io,(0x[0-9a-fA-F]{1,16}|[0-9]{1,9})", value)
     if port and int(port.group(1), 16 if port.group(1).startswith("0x") else 10) != own:
         return "the port {0} is not that of its own UART ({1})".format(port.group(1), "none" if own is None else "0x{0:x}".format(own))
     return None

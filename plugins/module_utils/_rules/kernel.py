@@ -274,10 +274,11 @@ def _kernel_fits(case: Case, kinds: Tuple[str, ...]) -> Iterator[Outcome]:
             end = image_size.kernel_end(case, image, image_size.ANY_BASE)
             if end is not None:
                 ends[image] = end
-    for name in case.those(lambda one: one["memory"]["size"] < ends.get(one["image"], 0)):
+    moving = image_size.moving(case)
+    for name in case.those(lambda one: one["memory"]["size"] < ends.get(one["image"], 0) or one["image"] in moving & set(ends)):
         instance = case.instances[name]
-        size, end = instance["memory"]["size"], ends[instance["image"]]
-        if size > (assemble.KERNEL if case.is_linux(name) else assemble.FLAT):  # what is smaller is told by mem-head
+        size, end = instance["memory"]["size"], image_size.of_instance(case, name, False) or 0
+        if end > size > (assemble.KERNEL if case.is_linux(name) else assemble.FLAT):  # what is smaller is told by mem-head
             message = "{0} has {1}, but {2} needs {3} from its start.".format(
                 name,
                 units.format_size(size),

@@ -236,10 +236,13 @@ def mem_kernel_min(case: Case) -> Iterator[Outcome]:
                 limits[image] = need + ROOM_TO_BOOT
             elif case.file(where) is None:
                 yield unknown("how much memory {0} needs is not known.".format(where), ("images", image, "kernel"))
+    limits.update(dict.fromkeys(image_size.moving(case).intersection(limits), 1 << 64))
     for name in case.those(lambda one: assemble.KERNEL < one["memory"]["size"] < limits.get(one["image"], 0)):
-        instance = case.instances[name]
-        size, limit = instance["memory"]["size"], limits[instance["image"]]
-        need, kernel = limit - ROOM_TO_BOOT, image_size.kernel_end(case, instance["image"], image_size.ANY_BASE)
+        size = case.instances[name]["memory"]["size"]
+        need, kernel = image_size.of_instance(case, name, True) or 0, image_size.of_instance(case, name, False)
+        limit = need + ROOM_TO_BOOT
+        if size >= limit:
+            continue
         if kernel is not None and kernel > size:
             continue  # the rules on images name a kernel that does not fit by itself
         path, hint = at_memory(name) + ("size",), "give it {0}MiB or more".format(-(-limit // MIB))

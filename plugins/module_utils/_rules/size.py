@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Optional, Set
 
 from .._boot import assemble
 from .case import Case
@@ -48,6 +48,23 @@ def needed(case: Case, image: str, base: int) -> Optional[int]:
     if facts is None or not facts["exists"]:
         return None
     return end + _up(facts["size"], assemble.INITRD_ALIGNMENT)
+
+
+def of_instance(case: Case, name: str, initrd: bool) -> Optional[int]:
+    """Return what kernel_end() or (with the initrd) needed() tells at the base that an instance has, or at any when it has none yet."""
+    instance = case.instances[name]
+    base = (instance.get("placed") or instance["memory"])["base"]
+    return (needed if initrd else kernel_end)(case, instance["image"], ANY_BASE if base is None else base)
+
+
+def moving(case: Case) -> Set[str]:
+    """Return the images whose needs depend on where they are put: a kernel that wants more than 2 MiB of alignment is moved up."""
+    found = set()
+    for name, image in case.layout["images"].items():
+        header = (case.file(image["kernel"]["path"]) or {}).get("header") or {}
+        if (header.get("kernel_alignment") or 0) > assemble.BASE_ALIGNMENT or (header.get("pref_address") or 0) > assemble.KERNEL:
+            found.add(name)
+    return found
 
 
 def _up(value: int, to: int) -> int:

@@ -140,6 +140,24 @@ CASES = [
         "web has 64MiB, but /boot/vmlinuz needs 72MiB from its start.",
     ),
     RuleCase("bz-init-fits", layout("instances", "web", "memory", "size", 72 * MIB)),
+    # A kernel that wants 16 MiB of alignment is moved up from a base that has only 2.
+    RuleCase(
+        "bz-init-fits",
+        both(
+            header("kernel_alignment", 16 * MIB),
+            layout("instances", "web", "memory", "size", 80 * MIB),
+            layout("instances", "web", "memory", "base", 0x40200000),
+        ),
+        "web has 80MiB, but /boot/vmlinuz needs 86MiB from its start.",
+    ),
+    RuleCase(
+        "bz-init-fits",
+        both(
+            header("kernel_alignment", 16 * MIB),
+            layout("instances", "web", "memory", "size", 80 * MIB),
+            layout("instances", "web", "memory", "base", 0x41000000),
+        ),
+    ),
     RuleCase("bz-init-fits", NOT_SEEN, "how much memory /boot/vmlinuz needs is not known.", "unknown"),
     RuleCase(
         "elf-load-fits",
