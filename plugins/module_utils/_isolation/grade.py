@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
+from .._layout import canonical
 from .ground import Ground
 
 GRADES = "FDCBA"  # from the worst to the best
@@ -62,7 +63,7 @@ def grade(ground: Ground) -> Grade:
 
 
 def _trust(ground: Ground) -> Condition:
-    labels = sorted({one.trust for one in ground.kernels.values() if one.trust is not None})
+    labels = sorted({one["trust"] for one in canonical.instances(ground.layout).values() if one["trust"] is not None})
     waived = bool(str(ground.layout["waivers"].get("sec-one-trust") or "").strip())
     evidence = ("layout:instances.trust", "rule:sec-one-trust")
     if len(labels) < 2:
@@ -86,13 +87,14 @@ def _cores(ground: Ground) -> Condition:
     """Whether every core belongs to one kernel."""
     evidence = ("fact:cpus.each.siblings", "rule:cpu-smt-split")
     owners: Dict[Any, Set[str]] = {}
-    for kernel in ground.kernels.values():
-        for core in kernel.cores or ():
-            owners.setdefault(core, set()).add(kernel.name)
+    cores = {name: ground.cores(name) for name in ground.cpus}
+    for name, own in cores.items():
+        for core in own or ():
+            owners.setdefault(core, set()).add(name)
     split = sorted({tuple(sorted(names)) for names in owners.values() if len(names) > 1})
     if split:
         return Condition("C", False, "{0} share a core".format("; ".join(" and ".join(names) for names in split)), evidence)
-    hidden = [kernel.name for kernel in ground.kernels.values() if kernel.cores is None]
+    hidden = [name for name, own in cores.items() if own is None]
     if hidden:
         return Condition("C", None, "which cores run {0} is not known".format(_several(hidden)), evidence)
     return Condition("C", True, "no core is shared by two kernels", evidence)

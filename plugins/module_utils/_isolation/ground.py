@@ -60,6 +60,20 @@ class Ground:
         return found
 
     @cached_property
+    def cpus(self) -> Dict[str, Optional[FrozenSet[int]]]:
+        """The logical CPUs of each kernel by name, the host's first; None where they are not known yet."""
+        own = {name: _cpus(instance) for name, instance in sorted(canonical.instances(self.layout).items())}
+        given: Any = self.layout["host"]["cpus"]
+        present = self.fact("cpus.present")
+        if given is None and isinstance(present, list) and None not in own.values():
+            given = set(present).difference(*(one for one in own.values() if one is not None))
+        return {HOST: frozenset(given) if given is not None else None, **own}
+
+    def cores(self, name: str) -> Groups:
+        """The cores that a kernel runs on, each named by its smallest CPU; None where one of them is not known."""
+        return self._of_cpus(self.cpus[name], self._cores)
+
+    @cached_property
     def channels(self) -> Dict[FrozenSet[str], List[str]]:
         """The names of the channels by the two kernels that they join."""
         found: Dict[FrozenSet[str], List[str]] = {}
@@ -75,12 +89,16 @@ class Ground:
         return {int(number): one for number, one in each.items() if isinstance(one, dict) and str(number).isdigit()}
 
     @cached_property
-    def _groups(self) -> Dict[str, Dict[int, Any]]:
-        """For core and last-level cache: CPU -> the smallest CPU of its group.
+    def _cores(self) -> Dict[int, Any]:
+        return _united({number: one.get("siblings") for number, one in self._each.items()})
 
-        The kernel drops a CPU that is offline from the lists of the others, so that the lists of all of them are put together.
-        """
-        return {key: _united({number: one.get(key) for number, one in self._each.items()}) for key in ("siblings", "llc")}
+    @cached_property
+    def _caches(self) -> Dict[int, Any]:
+        return _united({number: one.get("llc") for number, one in self._each.items()})
+
+    @cached_property
+    def _packages(self) -> Dict[int, Any]:
+        return {number: _number(one.get("package")) for number, one in self._each.items()}
 
     @cached_property
     def _block_nodes(self) -> Dict[int, Any]:
@@ -99,18 +117,11 @@ class Ground:
         return frozenset(known[number] for number in cpus)
 
     def _host(self) -> Kernel:
-        cpus = self.layout["host"]["cpus"]
-        present = self.fact("cpus.present")
-        if cpus is None and isinstance(present, list):
-            given = [_cpus(instance) for instance in canonical.instances(self.layout).values()]
-            if None not in given:
-                cpus = set(present).difference(*(one for one in given if one is not None))
-        own = frozenset(cpus) if cpus is not None else None
         cmdline = self.fact("kernel.cmdline")
         words = _words(cmdline if isinstance(cmdline, str) else "")
         # The host's memory is everywhere that nobody else's is: on every node.
         nodes = self._all_nodes if self._each and None not in self._all_nodes else None
-        return self._kernel(HOST, HOST, own, nodes, (), words, None, None)
+        return self._kernel(HOST, HOST, nodes, (), words, None, None)
 
     def _instance(self, name: str, instance: Dict[str, Any]) -> Kernel:
         where = instance.get("placed") or instance["memory"]
@@ -120,7 +131,6 @@ class Ground:
         return self._kernel(
             name,
             self._kind(instance),
-            _cpus(instance),
             self._nodes(instance, memory),
             memory,
             words,
@@ -132,16 +142,15 @@ class Ground:
         self,
         name: str,
         kind: Optional[str],
-        cpus: Optional[FrozenSet[int]],
         nodes: Groups,
         memory: Tuple[Tuple[int, int], ...],
         words: Dict[str, str],
         within: Optional[float],
         trust: Optional[str],
     ) -> Kernel:
-        packages = {number: _number(one.get("package")) for number, one in self._each.items()}
-        cores, caches = self._of_cpus(cpus, self._groups["siblings"]), self._of_cpus(cpus, self._groups["llc"])
-        return Kernel(name, kind, cpus, cores, caches, self._of_cpus(cpus, packages), nodes, memory, words, within, trust)
+        cpus = self.cpus[name]
+        caches, packages = self._of_cpus(cpus, self._caches), self._of_cpus(cpus, self._packages)
+        return Kernel(name, kind, cpus, self.cores(name), caches, packages, nodes, memory, words, within, trust)
 
     def _kind(self, instance: Dict[str, Any]) -> Optional[str]:
         image = self.layout["images"].get(instance["image"])
@@ -193,7 +202,10 @@ def _words(text: str) -> Dict[str, str]:
 
 
 def _united(lists: Dict[int, Any]) -> Dict[int, Any]:
-    """CPU -> the smallest CPU of the group that it is in by its own list or that of any other; None where its own is not known."""
+    """CPU -> the smallest CPU of the group that it is in by its own list or that of any other; None where its own is not known.
+
+    The kernel drops a CPU that is offline from the lists of the others, so that the lists of all of them are put together.
+    """
     groups: Dict[int, Set[int]] = {}
     for number, members in sorted(lists.items()):
         if isinstance(members, list) and members:

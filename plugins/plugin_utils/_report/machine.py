@@ -71,7 +71,7 @@ def table(instances: list[dict[str, t.Any]], ascii_only: bool = False) -> str:
 
 def owners(layout: dict[str, t.Any], facts: dict[str, t.Any] | None) -> dict[str, str]:
     """Each kernel's CPUs, in the kernel's list format: host, the instances by name, and `free` when some CPU has no owner."""
-    present = set((facts or {}).get("cpus", {}).get("present") or [])
+    present = set(((facts or {}).get("cpus") or {}).get("present") or [])
     taken: dict[str, set[int]] = {}
     words: dict[str, str] = {}
     for name, instance in living(layout).items():
@@ -165,7 +165,9 @@ def _list(layout: dict[str, t.Any], cpus: dict[str, str], states: dict[str, str]
 def _title(layout: dict[str, t.Any], facts: dict[str, t.Any] | None, pieces: list[Piece]) -> str:
     if facts is None:
         return f"{layout['name']} (no machine is known: what is not fixed is still open)"
-    text = f"{layout['name']} on {facts.get('hostname') or 'a machine'}: {len(facts['cpus']['present'])} CPUs"
+    present = (facts.get("cpus") or {}).get("present")
+    count = f"{len(present)} CPUs" if present is not None else "CPUs not known"
+    text = f"{layout['name']} on {facts.get('hostname') or 'a machine'}: {count}"
     # MemTotal would be what the host kernel has left; the machine has what is drawn. Without iomem, nobody knows.
     known = any(piece.kernels == ("host",) for piece in pieces)
     total = sum(piece.size for piece in pieces if piece.base is not None)

@@ -218,7 +218,7 @@ def _memory(scene: Scene, word: str) -> str:
 
 
 def _piece(scene: Scene, piece: Piece) -> str:
-    height = 1.6 + 0.28 * max(0.0, math.log2(piece.size / (1 << 24)))
+    height = 1.6 + 0.28 * max(0.0, math.log2(max(piece.size, 1) / (1 << 24)))
     bars = []
     for number, kernel in enumerate(piece.kernels or (FREE,)):
         kind = f" k{scene.number(kernel)}" if scene.number(kernel) is not None else " none"

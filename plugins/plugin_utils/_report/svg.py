@@ -70,7 +70,7 @@ def _state(sheet: _Sheet, scene: Scene, left: float, title: str) -> float:
         down = _socket(sheet, scene, socket, left, down + 8)
     down += 12
     for piece in scene.memory:
-        height = _ROW + 5 * max(0.0, math.log2(piece.size / (1 << 24)))
+        height = _ROW + 5 * max(0.0, math.log2(max(piece.size, 1) / (1 << 24)))
         _row(sheet, scene, piece, left, down, height)
         down += height + _GAP
     down += 6
