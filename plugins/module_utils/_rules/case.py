@@ -289,7 +289,7 @@ class Case:
         """(base, end, "low", name) of the chunks below 1 MiB that are handed out."""
         return [
             (instance["placed"]["low"], instance["placed"]["low"] + LOW_SIZE, "low", name)
-            for name, instance in self.instances.items()
+            for name, instance in (self.instances.items() if self.placed else ())
             if "placed" in instance and instance["placed"]["low"] is not None
         ]
 

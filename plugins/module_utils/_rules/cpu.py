@@ -137,16 +137,17 @@ def cpu_enough(case: Case) -> Iterator[Outcome]:
     present = set(case.fact("cpus.present"))
     kept = {case.boot_cpu} | set(case.layout["host"]["cpus"] or [])
     spare = len(present - kept)
-    if _wanted(case, kept) > spare:
+    wanted = _wanted(case, kept)
+    if wanted > spare:
         asked = [(name, instance["cpus"]) for name, instance in case.instances.items()]
         message = "the instances ask for {0} CPUs ({1}), but this machine has {2} and the host keeps {3}, which leaves {4}.".format(
-            _wanted(case, kept),
+            wanted,
             few(["{0}: {1}".format(name, len(set(cpus["ids"])) if cpus["ids"] else cpus["count"] or 0) for name, cpus in asked]),
             len(present),
             len(present & kept),
             spare,
         )
-        yield fail(message, ("instances",), "ask for {0} fewer".format(_wanted(case, kept) - spare))
+        yield fail(message, ("instances",), "ask for {0} fewer".format(wanted - spare))
 
 
 @rule(
@@ -230,9 +231,14 @@ def cpu_x2apic(case: Case) -> Iterator[Outcome]:
 
 def _wanted(case: Case, kept: Set[int]) -> int:
     """Return how many CPUs the instances ask for; one that two of them name, or that is kept from them, is told by other rules."""
-    named = {number for number, names in case.owners.items() if any(case.instances[name]["cpus"]["ids"] for name in names)} - kept
-    raw = {one for name, cpus in case.cpus.items() if cpus is None for one in case.instances[name]["cpus"]["ids"] or ()}
-    return len(named) + len(raw) + sum(len(names) * (one["cpus"]["count"] or 0) for one, names in case.alike)
+    named: Set[int] = set()
+    raw: Set[int] = set()
+    for name in [name for one, names in case.alike if one["cpus"]["ids"] for name in names]:
+        cpus = case.cpus[name]
+        named.update(cpus or ())
+        if cpus is None:
+            raw.update(case.instances[name]["cpus"]["ids"])
+    return len(named - kept) + len(raw) + sum(len(names) * (one["cpus"]["count"] or 0) for one, names in case.alike)
 
 
 def _names_apic(case: Case, name: str) -> bool:
