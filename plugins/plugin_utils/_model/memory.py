@@ -17,7 +17,7 @@ class Region(Strict):
     size: Size = Field(description="How much memory.", examples=["512MiB"])
     base: Address | None = Field(
         default=None,
-        description="Physical address where it starts. Left out: what the module offers, else memory blocks that are free of the host's kernel.",
+        description="Physical address where it starts. Left out: what the module offers, else blocks without the host's kernel.",
         examples=["0x40000000"],
     )
     node: Node | None = Field(default=None, description="NUMA node that the memory belongs to.")
