@@ -330,3 +330,36 @@ def test_a_large_machine_is_placed_in_seconds():
     placed = place(many, bundle)
     assert time.process_time() - began < 10  # it was a minute when every CPU was compared with every other
     assert len({cpu for one in placed["instances"].values() for cpu in one["placed"]["cpus"]}) == count
+
+
+CACHES = [[0, 1, 6, 7], [2, 3, 8, 9], [4, 5, 10, 11]]  # of a machine with six cores of two threads each
+
+
+def test_packed_stays_below_one_cache_where_it_fits():
+    bundle = facts(threads=2, cpus=12, caches=CACHES)
+    assert cpus(layout(a=instance(cpus={"count": 4})), bundle) == {"a": [2, 3, 8, 9]}
+    assert cpus(layout(a=instance(cpus={"count": 2}), b=instance(cpus={"count": 3})), bundle) == {"a": [1, 7], "b": [2, 3, 8]}
+
+
+def test_spread_takes_a_core_below_each_cache_in_turn():
+    bundle = facts(threads=2, cpus=12, caches=CACHES)
+    assert cpus(layout(a=instance(cpus={"count": 3, "pick": "spread"})), bundle) == {"a": [1, 2, 4]}
+    assert cpus(layout(a=instance(cpus={"count": 4, "pick": "spread", "whole_cores": True})), bundle) == {"a": [2, 4, 8, 10]}
+
+
+def test_a_cache_of_its_own_is_closed_to_later_ones():
+    bundle = facts(cpus=6, caches=[[0, 1], [2, 3], [4, 5]])
+    chosen = layout(a=instance(cpus={"count": 1, "llc": "own"}), b=instance(cpus={"count": 2}), c=instance(cpus={"count": 1}))
+    assert cpus(chosen, bundle) == {"a": [2], "b": [4, 5], "c": [1]}
+
+
+def test_a_named_cpu_below_a_cache_of_ones_own_is_a_conflict():
+    bundle = facts(cpus=6, caches=[[0, 1], [2, 3], [4, 5]])
+    chosen = layout(
+        a=instance(cpus={"ids": [2], "count": None, "llc": "own"}, image="tiny"), b=instance(cpus={"ids": [3], "count": None}, image="tiny")
+    )
+    (path, message, hint), other = refusal(chosen, bundle)
+    assert path == ("instances", "a", "cpus")
+    assert message == "a is to have a last level cache of its own, but CPU 3 of b shares that of CPU 2"
+    assert other[0] == ("instances", "b", "cpus")
+    assert hint.startswith("cheapest first: let the CPU of a be chosen (cpus: {count: 1}); or let the CPU of b be chosen")
