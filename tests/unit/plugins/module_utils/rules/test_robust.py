@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 from ansible_collections.multikernel.core.plugins.module_utils._layout import canonical
 from ansible_collections.multikernel.core.plugins.module_utils._rules import engine
+from ansible_collections.multikernel.core.plugins.module_utils._rules.case import Case
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -136,3 +139,19 @@ def test_any_facts_may_be_missing(chosen, placed):
     layout, facts = good_layout(), good_facts()
     where = place(layout, facts) if placed else None
     assert well_formed(engine.judge(layout, nulled(facts, chosen), where))
+
+
+class EachByItself(Case):
+    """A case that looks at every instance and every CPU, as if no two were of one sort."""
+
+    alike = property(lambda self: [(one, [name]) for name, one in self.instances.items()])
+    given_alike = property(lambda self: [(one, [number]) for number, one in self.given])
+
+
+@settings(max_examples=150)
+@given(layouts, MACHINES)
+def test_looking_at_one_of_each_sort_finds_what_looking_at_each_finds(layout, machine):
+    facts = good_facts(machine)
+    short = engine.judge(layout, facts)
+    with mock.patch.object(engine, "Case", EachByItself):
+        assert engine.judge(layout, facts) == short
