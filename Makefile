@@ -22,7 +22,7 @@ test:            ## Every test: sanity, units, artifacts, kernel module, molecul
 	@scripts/run scripts/test
 
 bench:           ## Measure: speed by size, start-up, a fleet, a public peer beside it
-	@nice -n 5 scripts/run python -m benchmarks
+	@scripts/run python -m benchmarks
 
 setup:           ## Only make this machine ready for the above
 	@scripts/setup lab

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import statistics
 import subprocess
@@ -33,10 +34,11 @@ def measure(work: Callable[[], Any], seconds: float = 2.0, least: int = 3, most:
     """
     walls: list[float] = []
     cpus: list[float] = []
-    began = time.perf_counter()
+    gc.collect()
+    began, used = time.perf_counter(), time.process_time()
     work()
     if time.perf_counter() - began > 10 * seconds:
-        least, seconds, walls, cpus = 1, -1.0, [time.perf_counter() - began], [math.nan]
+        least, seconds, walls, cpus = 1, -1.0, [time.perf_counter() - began], [time.process_time() - used]
     end = time.perf_counter() + seconds
     while len(walls) < least or (time.perf_counter() < end and len(walls) < most):
         cpu, wall = time.process_time(), time.perf_counter()

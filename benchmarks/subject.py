@@ -17,7 +17,7 @@ MIB = 1 << 20
 GIB = 1 << 30
 SIZE = 64 * MIB
 POOL = 0x1_0000_0000
-EXPECTED = {"cpu-x2apic"}
+EXPECTED = frozenset({"cpu-x2apic"})
 LINUX = 8  # kernels that find 64 KiB of their own below 1 MiB
 CORES = 64  # CPUs of one socket
 #: The setup header of Debian 12's kernel, as far as rules look at it.

@@ -11,6 +11,7 @@ is printed to standard output, usage errors to standard error.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import typing as t
@@ -58,7 +59,17 @@ class _Version(argparse.Action):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code. arguments: as on the command line, sys.argv when None."""
-    options = parser().parse_args(arguments)
+    # One short run: looking for garbage costs a sixth of it, and what is left behind goes with the process.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return _run(parser().parse_args(arguments))
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         return int(options.run(options))
     except (UsageError, MissingLibraryError) as error:

@@ -10,7 +10,6 @@ import os
 import typing as t
 
 from ..module_utils._host.bundle import VERSION
-from ._model import facts as model
 from ._model.errors import LayoutError, LayoutErrors, dotted
 from ._model.spelling import show
 from ._pydantic import ValidationError
@@ -47,6 +46,9 @@ def read_facts(path: str) -> dict[str, t.Any]:
 
 def checked(raw: t.Any, path: str) -> dict[str, t.Any]:
     """The bundle when it has the form of one, with null for what it leaves out; path: its name in sentences. Raises LayoutErrors."""
+    # Imported here: its many models take as long as those of the layout, and most commands need no facts.
+    from ._model import facts as model
+
     version = raw.get("version") if isinstance(raw, dict) else None
     if not isinstance(raw, dict) or version is None or isinstance(version, bool) or not isinstance(version, int):
         raise _refused(f"{path} is no facts bundle of version {VERSION}", "mkl facts writes one")
