@@ -105,7 +105,7 @@ class _Placement:
     # what is refused
 
     def _fail(self, where: Sequence[Any], message: str, hint: str) -> None:
-        what = next(one for one in reversed(where) if isinstance(one, str))
+        what = where[2] if where[0] == "instances" else where[0] if where[0] == "channels" else where[1]
         self.findings.append(
             Finding(rule="placement." + what, severity="error", verdict="fail", message=message, path=tuple(where), hint=hint)
         )

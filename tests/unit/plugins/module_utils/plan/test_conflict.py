@@ -9,6 +9,7 @@ import copy
 import pytest
 from ansible_collections.multikernel.core.plugins.module_utils._plan import conflict
 from ansible_collections.multikernel.core.plugins.module_utils._plan.place import PlacementError, place
+from ansible_collections.multikernel.core.tests.unit.plugins.module_utils import simulated
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.plan.test_place import facts, layout
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated import MIB, instance
 from hypothesis import given, settings
@@ -114,7 +115,8 @@ def test_a_layout_of_nothing_but_a_conflict_fits_without_any_one_of_its_requests
                 assert not clashes(only(chosen, rest), bundle, kind), (paths, path)
             if len(paths) > 1:
                 assert clashes(only(chosen, paths), bundle, kind)
-            assert all(part in [finding.path for finding in error.findings] for part in map(tuple, paths))
+            assert {finding.rule for finding in error.findings} <= {"placement.cpus", "placement.memory", "placement.channels"}
+        assert all(part in [finding.path for finding in error.findings] for part in map(tuple, paths))
 
 
 def clashes(chosen, bundle, kind):
@@ -178,6 +180,7 @@ def test_two_conflicts_are_both_told():
     with pytest.raises(PlacementError) as caught:
         place(chosen, facts())
     told = [[request["path"][1:] for request in one["requests"]] for one in caught.value.conflicts]
+    assert {finding.rule for finding in caught.value.findings} == {"placement.cpus", "placement.memory"}
     assert sorted(told) == [[["a", "cpus"], ["b", "cpus"]], [["a", "memory"], ["b", "memory"]], [["c", "cpus"], ["d", "cpus"]]]
 
 
@@ -196,3 +199,10 @@ def test_where_first_fit_fails_the_largest_go_first():
     chosen["pool"]["memory"] = [{"base": 0x40000000 + number * 512 * MIB, "size": 256 * MIB, "node": None} for number in range(2)]
     bundle = facts(cpus=6)
     assert len(place(chosen, bundle)["instances"]) == 4
+
+
+def test_findings_are_named_by_what_has_no_place():
+    chosen = simulated.layout(instances={"web": instance(memory={"size": 512 * MIB})})
+    with pytest.raises(PlacementError) as caught:
+        place(chosen, facts())
+    assert [finding.rule for finding in caught.value.findings] == ["placement.channels", "placement.memory"]
