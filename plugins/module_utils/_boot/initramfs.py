@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import stat
 from typing import Dict, Iterable, List, NamedTuple, Tuple
 
+_HEADER = re.compile(rb"07070[12][0-9a-fA-F]{104}")
 _ALIGNMENT = 512  # the block size of cpio, so that other tools take the archive, too
 
 
@@ -74,10 +76,10 @@ def parse(archive: bytes) -> List[Part]:
         head = archive[offset : offset + 110]
         if len(head) < 110 or head[:6] not in (b"070701", b"070702"):
             raise ValueError("the cpio archive is damaged at byte %d: no entry begins there" % offset)
-        try:
-            words = [int(head[6 + 8 * index : 14 + 8 * index], 16) for index in range(13)]
-        except ValueError:
-            raise ValueError("the cpio archive is damaged at byte %d: its header holds no hexadecimal numbers" % offset) from None
+        # int() alone would take a sign, and a negative size never comes to an end
+        if not _HEADER.fullmatch(head):
+            raise ValueError("the cpio archive is damaged at byte %d: its header holds no hexadecimal numbers" % offset)
+        words = [int(head[6 + 8 * index : 14 + 8 * index], 16) for index in range(13)]
         name_end = offset + 110 + words[11]
         data_start = name_end + -name_end % 4
         data_end = data_start + words[6]

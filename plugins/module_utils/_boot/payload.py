@@ -10,10 +10,12 @@ Source: boot.rst, payload_offset and payload_length. The build appends the unpac
 from __future__ import annotations
 
 import bz2
+import contextlib
 import importlib
 import lzma
 import mmap
 import os
+import resource
 import shutil
 import struct
 import subprocess
@@ -77,7 +79,7 @@ def extract(image: Union[bytes, memoryview, mmap.mmap], digest: Optional[str] = 
     size = struct.unpack("<I", body[-4:])[0]
     if digest is None or cache is None:
         with tempfile.TemporaryFile() as file:
-            unpack(body, file)
+            unpack(body, file, size)
             return _map(file, size)
     kept = os.path.join(cache, digest)
     try:
@@ -91,7 +93,7 @@ def extract(image: Union[bytes, memoryview, mmap.mmap], digest: Optional[str] = 
     # mkstemp and rename: another process never sees half a kernel
     with tempfile.NamedTemporaryFile(dir=cache, prefix=".unpacking-", delete=False) as file:
         try:
-            unpack(body, file)
+            unpack(body, file, size)
             mapped = _map(file, size)
             os.replace(file.name, kept)
         except BaseException:
@@ -101,14 +103,17 @@ def extract(image: Union[bytes, memoryview, mmap.mmap], digest: Optional[str] = 
     return mapped
 
 
-def unpack(body: memoryview, out: IO[bytes]) -> None:
-    """Unpack the payload *body* (with its four bytes of size) into the file *out*; raises PayloadError with a sentence."""
+def unpack(body: memoryview, out: IO[bytes], size: int) -> None:
+    """Unpack the payload *body* (with its four bytes of size) into the file *out*; raises PayloadError with a sentence.
+
+    It ends when more than *size* bytes came out: what a header promises also bounds what a damaged or hostile payload may fill.
+    """
     name = compression(bytes(body[:6]))
     if name in _STDLIB:
-        _by_library(name, body, out)
+        _by_library(name, body, out, size)
     elif name in _PROGRAMS:
-        if not _by_module(name, body[:-4], out):
-            _by_program(name, body[:-4], out)
+        if not _by_module(name, body[:-4], out, size):
+            _by_program(name, body[:-4], out, size)
     else:
         raise PayloadError(
             "the kernel's payload is compressed by %s; known are gzip, bzip2, lzma, xz, lz4 and zstd" % (name or "no known method")
@@ -122,7 +127,7 @@ def _forget_old(cache: str) -> None:
         os.unlink(path)
 
 
-def _by_library(name: str, body: memoryview, out: IO[bytes]) -> None:
+def _by_library(name: str, body: memoryview, out: IO[bytes], size: int) -> None:
     worker = _STDLIB[name]()
     # without a limit one piece of a well packed kernel becomes tens of MiB; zlib's interface is another, its ratio smaller
     limit = () if name == "gzip" else (LARGEST,)
@@ -130,7 +135,7 @@ def _by_library(name: str, body: memoryview, out: IO[bytes]) -> None:
         for begin in range(0, len(body), CHUNK):
             piece: Union[bytes, memoryview] = body[begin : begin + CHUNK]
             while not worker.eof:
-                out.write(worker.decompress(piece, *limit))
+                _bounded(out, size, worker.decompress(piece, *limit))
                 if name == "gzip" or worker.needs_input:
                     break
                 piece = b""
@@ -138,7 +143,7 @@ def _by_library(name: str, body: memoryview, out: IO[bytes]) -> None:
         raise PayloadError("the kernel's %s payload is damaged: %s" % (name, error)) from error
 
 
-def _by_module(name: str, body: memoryview, out: IO[bytes]) -> bool:
+def _by_module(name: str, body: memoryview, out: IO[bytes], size: int) -> bool:
     """Python 3.14 and newer have zstd in the standard library; False when this Python has not."""
     if name != "zstd":
         return False
@@ -149,13 +154,24 @@ def _by_module(name: str, body: memoryview, out: IO[bytes]) -> bool:
     worker = library.ZstdDecompressor()
     try:
         for begin in range(0, len(body), CHUNK):
-            out.write(worker.decompress(body[begin : begin + CHUNK]))
+            piece: Union[bytes, memoryview] = body[begin : begin + CHUNK]
+            while not worker.eof:
+                _bounded(out, size, worker.decompress(piece, LARGEST))
+                if worker.needs_input:
+                    break
+                piece = b""
     except (library.ZstdError, EOFError) as error:
         raise PayloadError("the kernel's zstd payload is damaged: %s" % error) from error
     return True
 
 
-def _by_program(name: str, body: memoryview, out: IO[bytes]) -> None:
+def _bounded(out: IO[bytes], size: int, piece: bytes) -> None:
+    if out.tell() + len(piece) > size:
+        raise PayloadError("the kernel's payload is damaged: more than the %d bytes come out that it promises" % size)
+    out.write(piece)
+
+
+def _by_program(name: str, body: memoryview, out: IO[bytes], size: int) -> None:
     command = _PROGRAMS[name]
     if shutil.which(command[0]) is None:
         raise PayloadError(
@@ -164,6 +180,9 @@ def _by_program(name: str, body: memoryview, out: IO[bytes]) -> None:
         )
     out.flush()
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out.fileno(), stderr=subprocess.PIPE) as process:
+        # It waits for its input yet. One byte more than promised may come out, so that _map() says what is wrong.
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size + 1, size + 1))
         _nothing, said = process.communicate(cast(bytes, body))  # any buffer will do, and a copy would cost
     if process.returncode:
         words = said.decode("utf-8", "replace").strip() or "exit status %d" % process.returncode
@@ -176,6 +195,8 @@ def _map(file: IO[bytes], size: int) -> mmap.mmap:
     got = os.fstat(file.fileno()).st_size
     if got != size:
         raise PayloadError("the kernel's payload is damaged: %d bytes came out, it promises %d" % (got, size))
+    if not got:
+        raise PayloadError("the kernel's payload is no ELF file: it is empty")
     mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     if not elf.looks_like(mapped[:4]):
         raise PayloadError("the kernel's payload is no ELF file")

@@ -4,13 +4,16 @@
 """The text files of the RFC dialect and of mkstock, as data.
 
 /proc/multikernel has two header lines and one row for each kexec image. The type may overflow its column, so rows are split
-by white space. Lines of mkstock's files are `key=value` words.
+by white space. Lines of mkstock's files are `key=value` words. A line with a word where a number belongs is skipped like
+any other odd line.
 """
 
 from __future__ import annotations
 
 import re
 from typing import Any, Dict, List, Optional
+
+from .._layout.units import whole
 
 TYPES = ("default", "crash", "multikernel")
 
@@ -22,8 +25,10 @@ def images(text: Optional[str]) -> List[Dict[str, Any]]:
     rows = []
     for line in (text or "").splitlines():
         words = line.split()
-        if len(words) == 3 and words[0] in TYPES and words[1].startswith("0x") and words[2].isdigit():
-            rows.append({"type": words[0], "entry": int(words[1], 16), "segments": int(words[2])})
+        if len(words) == 3 and words[0] in TYPES and words[1].startswith("0x"):
+            entry, segments = whole(words[1], 16), whole(words[2])
+            if entry is not None and segments is not None:
+                rows.append({"type": words[0], "entry": entry, "segments": segments})
     return rows
 
 
@@ -34,10 +39,11 @@ def instances(text: Optional[str]) -> Optional[List[Dict[str, Any]]]:
     found = []
     for line in text.splitlines():
         words = _words(line)
-        if "entry" in words:
+        entry = whole(words.get("entry", ""), 16)
+        if entry is not None:
             found.append(
                 {
-                    "entry": int(words["entry"], 16),
+                    "entry": entry,
                     "cpus": _numbers(words.get("cpus")),
                     "apic_ids": _numbers(words.get("apic")),
                     "memory": _memory(words.get("memory")),
@@ -55,18 +61,19 @@ def channels(text: Optional[str]) -> Optional[Dict[str, Dict[str, Any]]]:
     found = {}
     for line in text.splitlines():
         head = line.split(None, 2)
-        if len(head) < 2 or not head[1].startswith("0x"):
+        address = whole(head[1], 16) if len(head) > 1 and head[1].startswith("0x") else None
+        if address is None:
             continue
         words = _words(line)
         found[head[0]] = {
-            "address": int(head[1], 16),
-            "end": int(words.get("end") or 0),
+            "address": address,
+            "end": whole(words.get("end", "")) or 0,
             "attached": True,
             "peer": words.get("peer"),
-            "beats": int(words.get("beats") or 0),
-            "sent": int(words.get("sent") or 0),
-            "received": int(words.get("received") or 0),
-            "rejected": int(words.get("rejected") or 0),
+            "beats": whole(words.get("beats", "")) or 0,
+            "sent": whole(words.get("sent", "")) or 0,
+            "received": whole(words.get("received", "")) or 0,
+            "rejected": whole(words.get("rejected", "")) or 0,
         }
     return found
 
@@ -75,7 +82,12 @@ def pool(text: Optional[str]) -> Optional[List[List[int]]]:
     """Lines `0xSTART 0xSIZE` as [base, size]; None without the file."""
     if text is None:
         return None
-    return [[int(words[0], 16), int(words[1], 16)] for words in (line.split() for line in text.splitlines()) if len(words) == 2]
+    found = []
+    for words in (line.split() for line in text.splitlines()):
+        numbers = [number for number in (whole(word, 16) for word in words) if number is not None]
+        if len(words) == len(numbers) == 2:
+            found.append(numbers)
+    return found
 
 
 def _words(line: str) -> Dict[str, str]:
@@ -83,8 +95,14 @@ def _words(line: str) -> Dict[str, str]:
 
 
 def _numbers(text: Optional[str]) -> List[int]:
-    return [int(one) for one in (text or "").split(",") if one]
+    numbers = (whole(one) for one in (text or "").split(","))
+    return [number for number in numbers if number is not None]
 
 
 def _memory(text: Optional[str]) -> List[List[int]]:
-    return [[int(part, 16) for part in one.split("+")] for one in (text or "").split(",") if "+" in one]
+    found = []
+    for one in (text or "").split(","):
+        base, _plus, size = (whole(part, 16) for part in one.partition("+"))
+        if base is not None and size is not None:
+            found.append([base, size])
+    return found

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Dict, List, Optional, Tuple
 
+from .._layout.units import whole
 from . import files
 
 _CPU = "sys/devices/system/cpu"
@@ -53,8 +54,9 @@ def cpuinfo(root: str) -> Dict[int, Dict[str, str]]:
     for paragraph in (files.read(root, "proc/cpuinfo") or "").split("\n\n"):
         lines = (line.partition(":") for line in paragraph.splitlines())
         block = {key.strip(): value.strip() for key, colon, value in lines if colon}
-        if block.get("processor", "").isdigit():
-            blocks[int(block["processor"])] = block
+        number = whole(block.get("processor", ""))
+        if number is not None:
+            blocks[number] = block
     return blocks
 
 
@@ -87,7 +89,7 @@ def _one(root: str, number: int, block: Optional[Dict[str, str]], nodes: Dict[in
     block = block or {}
     apic_id = block.get("apicid", block.get("initial apicid", ""))
     return {
-        "apic_id": int(apic_id) if apic_id.isdigit() else None,
+        "apic_id": whole(apic_id),
         "package": files.number(root, folder + "/topology/physical_package_id"),
         "core": files.number(root, folder + "/topology/core_id"),
         "siblings": files.cpus(root, folder + "/topology/thread_siblings_list") or None,

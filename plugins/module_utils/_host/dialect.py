@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List, Optional
 
+from .._layout.units import whole
 from . import files
 
 _MKSTOCK = "sys/kernel/mkstock"
@@ -56,7 +57,8 @@ def mkstock_apic_ids(root: str) -> Dict[int, int]:
         apic = re.search(r"\bapic=([0-9,]+)", line)
         if cpus and apic:
             pairs = zip(cpus.group(1).strip(",").split(","), apic.group(1).strip(",").split(","))
-            found.update((int(number), int(apic_id)) for number, apic_id in pairs)
+            known = ((whole(number), whole(apic_id)) for number, apic_id in pairs)
+            found.update((number, apic_id) for number, apic_id in known if number is not None and apic_id is not None)
     return found
 
 

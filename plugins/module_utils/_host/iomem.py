@@ -9,6 +9,7 @@ the map proves that the host leaves it alone; what cannot be proven counts as us
 from __future__ import annotations
 
 import bisect
+import heapq
 import re
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -20,8 +21,12 @@ MIB = 1 << 20
 APIC_PAGES = ((0xFEE00000, 0xFEE00FFF, "Local APIC"), (0xFEC00000, 0xFEC00FFF, "IO-APIC"))
 _SUFFIX = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40, "P": 50, "E": 60}
 
-_LINE = re.compile(r"( *)([0-9a-f]+)-([0-9a-f]+) : (.*)")
-_MEMMAP = re.compile(r"(0[xX][0-9a-fA-F]+|[0-9]+)([KMGTPE]?)\$(0[xX][0-9a-fA-F]+|[0-9]+)([KMGTPE]?)", re.IGNORECASE)
+_LINE = re.compile(r"( *)([0-9a-f]{1,16})-([0-9a-f]{1,16}) : (.*)")
+# As the kernel reads numbers: hexadecimal, octal after a 0, or decimal; 64 bits have no more digits than these.
+_NUMBER = r"(0[xX][0-9a-fA-F]{1,16}|0[0-7]{0,22}|[1-9][0-9]{0,19})([KMGTPE]?)"
+_MEMMAP = re.compile(_NUMBER + r"\$" + _NUMBER, re.IGNORECASE)
+# The kernel nests resources a few levels deep; a map in which more than this many overlap is no tree.
+_DEEPEST = 256
 
 Range = Tuple[int, int]  # base, size in bytes
 
@@ -146,14 +151,26 @@ def _segments(facts: Dict[str, Any]) -> Optional[List[_Segment]]:
         cuts.update((base, base + size))
     ordered = sorted(cuts)
     opening = sorted(entries, key=lambda entry: -entry["start"])  # a stack: the lowest start is taken first
-    active: List[Dict[str, Any]] = []
+    active: List[Tuple[int, int, Dict[str, Any]]] = []  # a heap: what ends first is taken first
+    opened = 0
     segments: List[_Segment] = []
     for start, following in zip(ordered, ordered[1:]):
         while opening and opening[-1]["start"] <= start:
-            active.append(opening.pop())
-        active = [entry for entry in active if entry["end"] >= start]
-        segments.append(_Segment(start, following - 1, _used_by(active, start, following - start, reserved, offline)))
+            entry = opening.pop()
+            heapq.heappush(active, (entry["end"], opened, entry))
+            opened += 1
+        while active and active[0][0] < start:
+            heapq.heappop(active)
+        if len(active) > _DEEPEST:
+            use: Optional[_Use] = ("device", "claimed by more than {0} entries of /proc/iomem at once".format(_DEEPEST))
+        else:
+            use = _used_by([one[2] for one in sorted(active, key=_order)], start, following - start, reserved, offline)
+        segments.append(_Segment(start, following - 1, use))
     return segments
+
+
+def _order(one: Tuple[int, int, Dict[str, Any]]) -> int:
+    return one[1]
 
 
 def _used_by(active: Sequence[Dict[str, Any]], start: int, size: int, reserved: List[Range], offline: List[Range]) -> Optional[_Use]:

@@ -14,7 +14,7 @@ _MEMORY = "sys/devices/system/memory"
 
 def total(root: str) -> Optional[int]:
     """Return the bytes of memory that the host kernel manages (MemTotal of /proc/meminfo)."""
-    match = re.search(r"^MemTotal:\s*([0-9]+) kB", files.read(root, "proc/meminfo") or "", re.MULTILINE)
+    match = re.search(r"^MemTotal:\s*([0-9]{1,20}) kB", files.read(root, "proc/meminfo") or "", re.MULTILINE)
     return int(match.group(1)) * 1024 if match else None
 
 
@@ -42,7 +42,7 @@ def firmware(root: str) -> Optional[List[Dict[str, Any]]]:
 
 
 def _amount(root: str, key: str) -> Optional[int]:
-    match = re.search(r"^{0}:\s*([0-9]+) kB".format(key), files.read(root, "proc/meminfo") or "", re.MULTILINE)
+    match = re.search(r"^{0}:\s*([0-9]{{1,20}}) kB".format(key), files.read(root, "proc/meminfo") or "", re.MULTILINE)
     return int(match.group(1)) * 1024 if match else None
 
 

@@ -9,6 +9,7 @@ import os
 import re
 from typing import Any, Dict, List, Optional
 
+from .._layout.units import whole
 from . import cpu, dialect, files
 
 _CLOCKSOURCE = "sys/devices/system/clocksource/clocksource0"
@@ -27,15 +28,13 @@ def tsc(root: str) -> Dict[str, Any]:
 
 def _khz(root: str, flags: Optional[List[str]]) -> Optional[int]:
     told = dialect.mkstock_info(root).get("tsc_khz", "")
-    if told.isdigit() and int(told):
-        return int(told)
-    return _khz_of_log(root) or _khz_of_bogomips(root, flags)
+    return whole(told) or _khz_of_log(root) or _khz_of_bogomips(root, flags)
 
 
 def _khz_of_log(root: str) -> Optional[int]:
     """Read the calibration from the kernel's log (arch/x86/kernel/tsc.c); the refined one is the later line."""
     found = None
-    for match in re.finditer(r"tsc: (?:Refined TSC clocksource calibration:|Detected) ([0-9]+)\.([0-9]{3}) MHz", _log(root)):
+    for match in re.finditer(r"tsc: (?:Refined TSC clocksource calibration:|Detected) ([0-9]{1,9})\.([0-9]{3}) MHz", _log(root)):
         found = int(match.group(1)) * 1000 + int(match.group(2))
     return found
 
@@ -44,7 +43,7 @@ def _khz_of_bogomips(root: str, flags: Optional[List[str]]) -> Optional[int]:
     """Derive it from bogomips = 2 * TSC MHz, which holds only where delays run on the counter (lpj_fine), to 5 kHz."""
     available = (files.read(root, _CLOCKSOURCE + "/available_clocksource") or "").split()
     first = next(iter(cpu.cpuinfo(root).values()), {})
-    match = re.fullmatch(r"([0-9]+)\.([0-9]{2})", first.get("bogomips", ""))
+    match = re.fullmatch(r"([0-9]{1,9})\.([0-9]{2})", first.get("bogomips", ""))
     if "constant_tsc" not in (flags or []) or "tsc" not in available or not match:
         return None
     return (int(match.group(1)) * 100 + int(match.group(2))) * 5

@@ -17,7 +17,7 @@ def uarts(root: str) -> Optional[List[Dict[str, Any]]]:
         return None
     found = []
     for line in text.splitlines():
-        match = re.match(r"([0-9]+): uart:(\S+)(?: port:([0-9A-Fa-f]+))?(?: mmio:0x[0-9A-Fa-f]+)?(?: irq:([0-9]+))?", line)
+        match = re.match(r"([0-9]+): uart:(\S+)(?: port:([0-9A-Fa-f]{1,16}))?(?: mmio:0x[0-9A-Fa-f]+)?(?: irq:([0-9]{1,9}))?", line)
         if match and match.group(2) != "unknown":
             number, _kind, port, irq = match.groups()
             found.append(

@@ -9,6 +9,9 @@ from typing import Iterable, List, Optional
 
 # CONFIG_NR_CPUS of x86-64 ends at 8192; APIC ids are sparse and reach 2^32 - 2, so that ranges, not ids, are bounded.
 _LONGEST_RANGE = 8192
+# All ranges together: 0-8191,0-8191,... is short to write and long to hold.
+_LONGEST_LIST = 65536
+_SHOWN = 100
 _LARGEST_ID = (1 << 32) - 2
 _PART = re.compile(r"(?P<first>[0-9]+|N)(?:-(?P<last>[0-9]+|N)(?::(?P<used>[0-9]+)(?:/(?P<group>[0-9]+))?)?)?")
 
@@ -33,6 +36,8 @@ def parse(text: str, last: Optional[int] = None) -> List[int]:
         stripped = "0-N"
     for part in stripped.split(","):
         cpus.extend(_parse_part(part.strip(), text, last))
+        if len(cpus) > _LONGEST_LIST:
+            raise CpuListError("{0} is no CPU list: it names more than {1} CPUs".format(_show(text), _LONGEST_LIST))
     return cpus
 
 
@@ -51,33 +56,48 @@ def _parse_part(part: str, text: str, last_cpu: Optional[int]) -> List[int]:
     match = _PART.fullmatch(part)
     if not match:
         raise CpuListError(
-            "{0!r} is no CPU list: {1!r} is neither a number nor a range; write it like 0-3,8 or 0-31:2/4".format(text, part)
+            "{0} is no CPU list: {1} is neither a number nor a range; write it like 0-3,8 or 0-31:2/4".format(
+                _show(text), _show(part)
+            )
         )
     first = _number(match.group("first"), text, last_cpu)
     if match.group("last") is None:
         return [first]
     last = _number(match.group("last"), text, last_cpu)
     if last < first:
-        raise CpuListError("{0!r} is no CPU list: the range {1!r} runs backwards".format(text, part))
+        raise CpuListError("{0} is no CPU list: the range {1} runs backwards".format(_show(text), _show(part)))
     if last - first >= _LONGEST_RANGE:
-        raise CpuListError("{0!r} is no CPU list: the range {1!r} holds more than {2} CPUs".format(text, part, _LONGEST_RANGE))
+        raise CpuListError("{0} is no CPU list: the range {1} holds more than {2} CPUs".format(_show(text), _show(part), _LONGEST_RANGE))
     if match.group("used") is None:
         return list(range(first, last + 1))
     if match.group("group") is None:
-        used, group = 1, int(match.group("used"))
+        used, group = 1, _number(match.group("used"), text, None)
     else:
-        used, group = int(match.group("used")), int(match.group("group"))
+        used, group = _number(match.group("used"), text, None), _number(match.group("group"), text, None)
     if not 1 <= used <= group:
-        raise CpuListError("{0!r} is no CPU list: in {1!r} the group must hold at least one CPU and as many as are used".format(text, part))
+        raise CpuListError(
+            "{0} is no CPU list: in {1} the group must hold at least one CPU and as many as are used".format(_show(text), _show(part))
+        )
     return [cpu for cpu in range(first, last + 1) if (cpu - first) % group < used]
 
 
 def _number(written: str, text: str, last_cpu: Optional[int]) -> int:
     if written != "N":
-        number = int(written)
-        if number > _LARGEST_ID:
-            raise CpuListError("{0!r} is no CPU list: {1} is larger than any APIC id".format(text, number))
-        return number
+        # Python refuses to read thousands of digits as a number, so those are not even tried.
+        digits = written.lstrip("0") or "0"
+        if len(digits) > 10 or int(digits) > _LARGEST_ID:
+            raise CpuListError("{0} is no CPU list: {1} is larger than any APIC id".format(_show(text), _clipped(written)))
+        return int(digits)
     if last_cpu is None:
-        raise CpuListError("{0!r} cannot be resolved here: N and all mean the last CPU of a machine that is not known yet".format(text))
+        raise CpuListError(
+            "{0} cannot be resolved here: N and all mean the last CPU of a machine that is not known yet".format(_show(text))
+        )
     return last_cpu
+
+
+def _show(text: str) -> str:
+    return repr(_clipped(text))
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

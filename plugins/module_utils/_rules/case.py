@@ -115,10 +115,10 @@ class Case:
         return image
 
     def file(self, path: str) -> Optional[Dict[str, Any]]:
-        """Return what the machine knows of an image file, None when nobody looked."""
+        """Return what the machine knows of an image file, None when nobody looked; a file whose size is not known was not looked into."""
         files = self.fact("images")
         found = files.get(path) if isinstance(files, dict) else None
-        return found if isinstance(found, dict) else None
+        return found if isinstance(found, dict) and (found.get("size") is not None or not found.get("exists")) else None
 
     def kernel_file(self, name: str) -> Optional[Dict[str, Any]]:
         """Return what is known of an instance's kernel."""

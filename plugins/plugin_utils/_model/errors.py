@@ -109,7 +109,7 @@ def dotted(path: t.Iterable[str | int]) -> str:
     """A path as people write it: instances.web.cpus, pool.memory[0].size."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        text += f"[{show(part)}]" if isinstance(part, int) else f".{part}" if text else str(part)
     return text
 
 

@@ -15,8 +15,13 @@ import yaml
 
 from .errors import LayoutError, LayoutErrors, Path, Position
 
-#: A layout of a thousand instances has some 20 000 nodes; more comes from aliases that multiply.
+#: A layout of a thousand instances has some 20 000 nodes in half a MiB; more comes from aliases that multiply, or is no layout.
 NODE_LIMIT = 200_000
+MAX_BYTES = 4 << 20
+#: A layout is nested 7 deep; other files that carry one in a key may be deeper.
+DEPTH_LIMIT = 64
+#: What stands beside these columns of a line is not shown with an error: JSON often is one line of megabytes.
+_SHOWN = 160
 
 
 class SourceFile:
@@ -40,14 +45,27 @@ class SourceFile:
 
     @classmethod
     def open(cls, path: str, below: Path = ()) -> SourceFile:
-        """Read the file at `path`. Raises LayoutErrors when it cannot be read or is no UTF-8 text."""
+        """Read the file at `path`. Raises LayoutErrors when it cannot be read, is too large or is no UTF-8 text."""
         try:
-            with open(path, encoding="utf-8") as file:
-                return cls(path, file.read(), below)
+            with open(path, "rb") as file:
+                content = file.read(MAX_BYTES + 1)
         except OSError as error:
             raise LayoutErrors([LayoutError((), f"{path} cannot be read: {error.strerror}")]) from None
+        except ValueError:
+            raise LayoutErrors([LayoutError((), f"{path!r} cannot be read: it has a NUL in its name")]) from None
+        return cls.of_bytes(path, content, below)
+
+    @classmethod
+    def of_bytes(cls, name: str, content: bytes, below: Path = ()) -> SourceFile:
+        """Read the content of a file. Raises LayoutErrors when it is too large, no UTF-8 text or no plain YAML."""
+        if len(content) > MAX_BYTES:
+            raise LayoutErrors([LayoutError((), f"{name} is too large for a layout: more than {MAX_BYTES >> 20} MiB")])
+        try:
+            # As a text file is read: any line ending is one newline.
+            text = content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
         except UnicodeDecodeError as error:
-            raise LayoutErrors([LayoutError((), f"{path} is no text in UTF-8: byte {error.start}")]) from None
+            raise LayoutErrors([LayoutError((), f"{name} is no text in UTF-8: byte {error.start}")]) from None
+        return cls(name, text, below)
 
     def position(self, path: Path, key: bool = False) -> Position | None:
         """The place of the value at `path` (key: of its key), else of the nearest part around it."""
@@ -60,7 +78,7 @@ class SourceFile:
 
     def _read(self, text: str) -> t.Any:
         try:
-            loader = yaml.SafeLoader(text)
+            loader = _Loader(text)
             node = loader.get_single_node()
             return None if node is None else _Walk(self, loader).value(node, ())
         except yaml.reader.ReaderError as error:
@@ -89,7 +107,38 @@ class SourceFile:
 
     def _position(self, mark: yaml.Mark) -> Position:
         snippet = self.lines[mark.line].expandtabs(1) if mark.line < len(self.lines) else None
+        if snippet is not None and len(snippet) > _SHOWN:
+            snippet = snippet[:_SHOWN] if mark.column < _SHOWN else None
         return Position(self.name, mark.line + 1, mark.column + 1, snippet)
+
+
+class _Loader(yaml.SafeLoader):
+    """Builds the tree of nodes within bounds; what it is made of is judged by _Walk."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.composed = 0
+        self.depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self.composed += 1
+        self.depth += 1
+        if self.composed > NODE_LIMIT or self.depth > DEPTH_LIMIT:
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            problem = "this is nested too deeply" if self.depth > DEPTH_LIMIT else f"it has more than {NODE_LIMIT} parts"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+        try:
+            node: yaml.Node | None = super().compose_node(parent, index)
+            return node
+        finally:
+            self.depth -= 1
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Resolve `<<: *name`, counting what comes in: merges of merges multiply as aliases do."""
+        super().flatten_mapping(node)
+        self.composed += len(node.value)
+        if self.composed > NODE_LIMIT:
+            raise yaml.MarkedYAMLError(problem="its merges multiply without end", problem_mark=node.start_mark)
 
 
 class _Walk:
@@ -151,7 +200,11 @@ class _Walk:
     def _scalar(self, node: yaml.ScalarNode) -> t.Any:
         kind = node.tag.rpartition(":")[2]
         if node.tag.startswith("tag:yaml.org,2002:") and kind in ("str", "int", "float", "bool", "null"):
-            return self.loader.construct_object(node)
+            try:
+                return self.loader.construct_object(node)
+            except (ValueError, LookupError, OverflowError):  # such as 0x_, !!int word, !!bool word, or thousands of digits
+                short = node.value if len(node.value) <= 40 else node.value[:37] + "..."
+                raise yaml.MarkedYAMLError(problem=f"{short!r} is no {kind}", problem_mark=node.start_mark) from None
         if kind == "timestamp":
             return node.value  # a word such as 2026-11-22 is a label here, not a date
         raise yaml.MarkedYAMLError(problem=f"the tag {node.tag} has no meaning in a layout", problem_mark=node.start_mark)

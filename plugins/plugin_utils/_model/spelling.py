@@ -51,6 +51,8 @@ def show(value: t.Any) -> str:
         text = "a mapping"
     elif isinstance(value, (list, tuple)):
         text = "a list"
+    elif isinstance(value, int) and abs(value).bit_length() > 256:
+        text = f"a number of {abs(value).bit_length()} bits"  # Python refuses to write thousands of digits
     else:
         text = str(value)
     return text if len(text) <= 60 else text[:57] + "..."

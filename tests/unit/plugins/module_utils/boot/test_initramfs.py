@@ -85,3 +85,9 @@ def test_damage_is_told_with_its_place() -> None:
         initramfs.parse(b"no archive")
     with pytest.raises(ValueError, match="no hexadecimal numbers"):
         initramfs.parse(b"070701" + b"x" * 104)
+
+
+def test_a_negative_size_is_no_size() -> None:
+    """int() reads it; an entry that ends before it begins would be read for ever."""
+    with pytest.raises(ValueError, match="no hexadecimal numbers"):
+        initramfs.parse(b"070701" + b"0" * 48 + b"-0000070" + b"0" * 48 + b"\0" * 200)

@@ -68,7 +68,10 @@ def test_python_unpacks_zstd_where_it_can(
         pass
 
     class ZstdDecompressor:
-        def decompress(self, data: bytes) -> bytes:
+        eof, needs_input = False, True
+
+        def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+            assert max_length > 0
             if b"damage" in bytes(data):
                 raise ZstdError("bad block")
             return bytes(data)[4:]
@@ -168,6 +171,30 @@ def test_a_size_that_does_not_agree_is_damage(bzimage: Callable[..., bytes], vml
     packed = PACKERS["xz"](vmlinux()) + struct.pack("<I", len(vmlinux()) + 1)
     with pytest.raises(payload.PayloadError, match="bytes came out, it promises"):
         payload.extract(bzimage(payload=packed))
+
+
+def test_an_empty_payload_is_refused(bzimage: Callable[..., bytes]) -> None:
+    with pytest.raises(payload.PayloadError, match="it is empty"):
+        payload.extract(bzimage(payload=sized(bz2.compress(b""), b"")))
+
+
+@pytest.mark.parametrize("name", sorted(PACKERS))
+def test_a_payload_that_never_ends_does_not_fill_the_disk(
+    bzimage: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A few KiB can unpack to terabytes; no more is written than the header promises, and one byte that tells."""
+    written = []
+    mapped = payload._map
+
+    def watched(file: Any, size: int) -> Any:
+        written.append(os.fstat(file.fileno()).st_size)
+        return mapped(file, size)
+
+    monkeypatch.setattr(payload, "_map", watched)
+    packed = sized(PACKERS[name](b"\0" * (32 << 20)), b"\0" * 100000)
+    with pytest.raises(payload.PayloadError, match="payload is damaged"):
+        payload.extract(bzimage(payload=packed))
+    assert all(size <= 100001 for size in written)
 
 
 def test_a_payload_that_is_no_elf_file_is_refused(bzimage: Callable[..., bytes]) -> None:

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import pytest
 from ansible_collections.multikernel.core.plugins.module_utils._dialect import table
+from hypothesis import given
+from hypothesis import strategies as st
 
 HEAD = "Type        Start Address   Segments\n----------  --------------  --------\n"
 
@@ -57,3 +60,36 @@ def test_channels_by_name():
 def test_the_pool():
     assert table.pool("0x40000000 0x20000000\n0x80000000 0x8000000\n") == [[0x40000000, 0x20000000], [0x80000000, 0x8000000]]
     assert table.pool(None) is None
+
+
+READERS = [table.images, table.instances, table.channels, table.pool]
+BROKEN = [
+    "multikernel 0xzz 1",
+    "multikernel 0x10 \u00b2",
+    "multikernel 0x10 " + "1" * 5000,
+    "entry=word cpus=1",
+    "beat 0xzz end=0",
+    "0xzz 10",
+    "0x10 -0x10",
+]
+
+
+@pytest.mark.parametrize("line", BROKEN)
+@pytest.mark.parametrize("read", READERS, ids=lambda read: read.__name__)
+def test_line_with_a_word_for_a_number_is_skipped_and_the_others_are_read(read, line):
+    good = HEAD + 'multikernel 0x50000000 1\nentry=0x40003000 cpus=2 text=""\nbeat 0x5fff6000 end=0\n0x40000000 0x20000000\n'
+    assert read(line + "\n" + good) == read(good)
+
+
+def test_word_for_a_number_within_a_line_is_left_out():
+    text = "entry=0x40003000 cpus=2,x,3 apic=,\u00b2 memory=0x1000+word,0x2000+0x1000+0x1,0x3000+0x1000\nbeat 0x5fff6000 end=x beats=-1\n"
+    assert table.instances(text)[0]["cpus"] == [2, 3]
+    assert table.instances(text)[0]["apic_ids"] == []
+    assert table.instances(text)[0]["memory"] == [[0x3000, 0x1000]]
+    assert (table.channels(text)["beat"]["end"], table.channels(text)["beat"]["beats"]) == (0, 0)
+
+
+@given(st.text('0123456789xabcdef=+-,." \n\u00b2multikernely', max_size=80))
+def test_any_text_is_read(text):
+    for read in READERS:
+        assert read(text) is not None

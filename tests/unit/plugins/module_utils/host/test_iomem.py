@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from ansible_collections.multikernel.core.plugins.module_utils._host import iomem
 from hypothesis import given
@@ -190,3 +192,40 @@ def test_merged_ranges_contain_exactly_what_the_ranges_contain(ranges, base, siz
     covered = {byte for start, length in ranges for byte in range(start, start + length)}
     assert {byte for start, length in merged for byte in range(start, start + length)} == covered
     assert iomem.inside(base, size, merged) == set(range(base, base + size)).issubset(covered)
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["memmap=089$0x1000", "memmap=" + "9" * 5000 + "$1", "memmap=0x" + "f" * 5000 + "$0x1000", "memmap=1M$09"],
+    ids=lambda option: option[:12],
+)
+def test_reservation_with_a_number_that_the_kernel_cannot_read_reserves_nothing(option):
+    assert iomem.memmap_reserved("quiet " + option + " memmap=010$0x1000") == [(0x1000, 8)]
+
+
+def test_address_of_more_than_64_bits_is_no_line_of_the_map():
+    line = "00001000-00001fff : Reserved\n"
+    assert iomem.parse("0-" + "f" * 5000 + " : Reserved\n" + line) == iomem.parse(line)
+
+
+def test_map_that_is_no_tree_is_judged_in_bounded_time_and_trusted_nowhere():
+    """20000 entries that all overlap: whatever they say, the memory under them is not proven free."""
+    base, count = 0x40000000, 20000
+    entries = [{"start": base + n, "end": base + (1 << 30) - n, "name": "Reserved", "depth": 0} for n in range(count)]
+    facts = {"memory": {"iomem": entries, "low": []}, "kernel": {"cmdline": "memmap=2G$0x40000000"}, "dialect": {"pool": None}}
+    began = time.process_time()
+    found = iomem.host_use([(base + (1 << 29), 1 << 21)], facts)
+    assert [conflict.used_by for conflict in found] == ["claimed by more than 256 entries of /proc/iomem at once"]
+    assert time.process_time() - began < 5
+
+
+NAMES = st.sampled_from(["System RAM", "Reserved", "ACPI Tables", ""])
+
+
+@given(st.lists(st.tuples(st.integers(0, 90), st.integers(0, 90), st.integers(0, 9), NAMES)))
+def test_map_that_lies_is_judged(lines):
+    text = "".join("{0}{1:x}-{2:x} : {3}\n".format("  " * depth, start << 20, end << 20, name) for start, end, depth, name in lines)
+    facts = {"memory": {"iomem": iomem.parse(text), "low": []}, "kernel": {"cmdline": "memmap=64M$16M"}, "dialect": {"pool": None}}
+    for base in (1 << 20, 16 << 20, 80 << 20):
+        conflicts = iomem.host_use([(base, 1 << 20)], facts)
+        assert bool(iomem.free_of_host([(base, 1 << 20)], facts)) == (conflicts is None or bool(conflicts))

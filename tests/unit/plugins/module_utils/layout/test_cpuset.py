@@ -66,3 +66,23 @@ def test_lists_are_written_short(cpus, text):
 @given(st.sets(st.integers(min_value=0, max_value=500)))
 def test_a_written_list_reads_back_as_the_same_set(cpus):
     assert cpuset.parse(cpuset.format(cpus)) == sorted(cpus)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0-8191," * 9 + "1", "1" * 5000, "0-" + "1" * 5000, "0-7:" + "1" * 5000, "0-7:1/" + "1" * 5000, "x" * 9999, "8-" + "0" * 5000 + "1"],
+    ids=lambda text: text[:8],
+)
+def test_list_that_is_short_to_write_and_long_to_hold_is_refused_in_a_short_sentence(text):
+    with pytest.raises(cpuset.CpuListError) as refused:
+        cpuset.parse(text)
+    assert len(str(refused.value)) < 400
+
+
+@given(st.text("0123456789-,:/N al\u0663\n", max_size=40))
+def test_any_text_is_a_list_or_is_refused(text):
+    try:
+        numbers = cpuset.parse(text, last=7)
+    except cpuset.CpuListError:
+        return
+    assert cpuset.parse(cpuset.format(numbers)) == sorted(set(numbers))

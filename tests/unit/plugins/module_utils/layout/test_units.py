@@ -118,3 +118,31 @@ def test_what_is_no_duration_is_refused(written):
 def test_durations_are_shown_in_readable_units(seconds, text):
     assert units.format_duration(seconds) == text
     assert units.parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("digits", [64, 5000])
+@pytest.mark.parametrize("spelling", ["{0}", "{0}GiB", "0.{0}GiB", "0x{0}", "{0}parsec"])
+def test_thousands_of_digits_are_refused_in_a_short_sentence(spelling, digits):
+    with pytest.raises(units.UnitError) as refused:
+        units.parse_size(spelling.format("1" * digits))
+    assert len(str(refused.value)) < 300
+
+
+@pytest.mark.parametrize("read", [units.parse_size, units.parse_address, units.parse_duration])
+def test_number_that_python_refuses_to_write_is_told_by_its_bits(read):
+    with pytest.raises(units.UnitError, match="a number of 20001 bits"):
+        read(1 << 20000)
+
+
+def test_zeros_in_front_and_behind_change_nothing():
+    assert units.parse_size("0" * 5000 + "1." + "5" + "0" * 5000 + "MiB") == 3 << 19
+
+
+@pytest.mark.parametrize("text", ["", "-1", "+1", "1_0", " 1", "\u0663", "\u00b2", "0x", "1" * 65])
+def test_word_that_the_kernel_would_not_write_is_no_number(text):
+    assert units.whole(text) is None
+    assert units.whole(text, 16) is None
+
+
+def test_whole_number_in_both_bases():
+    assert (units.whole("0" * 5000 + "12"), units.whole("12", 16), units.whole("0x00ff", 16)) == (12, 18, 255)

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.multikernel.core.plugins.module_utils._host import bundle
 from ansible_collections.multikernel.core.plugins.module_utils._host.facts import collect
 from ansible_collections.multikernel.core.plugins.plugin_utils._check import Subject, examine
-from ansible_collections.multikernel.core.plugins.plugin_utils._facts import MAX_BYTES, read_facts
+from ansible_collections.multikernel.core.plugins.plugin_utils._facts import MAX_BYTES, checked, read_facts
 from ansible_collections.multikernel.core.plugins.plugin_utils._model.errors import LayoutErrors
 from ansible_collections.multikernel.core.plugins.plugin_utils._model.facts import complete, facts_schema
 from ansible_collections.multikernel.core.plugins.plugin_utils._model.schema import schema_text
@@ -209,14 +209,21 @@ def test_bundle_with_odd_values_is_refused_or_judged(data: st.DataObject) -> Non
             at[path[-1]] = data.draw(ODD)
         except (KeyError, IndexError, TypeError):
             continue  # an earlier change took that part away
-    from ansible_collections.multikernel.core.plugins.plugin_utils._facts import checked
-
     try:
         good = checked(facts, "host.json")
     except LayoutErrors as refused:
         assert "host.json" in str(refused)
         return
     assert examine(Subject.of_file(str(TOP / "examples/layouts/lab.yml")), good).digest
+
+
+def test_image_of_unknown_size_is_not_known(machine: Plain) -> None:
+    layout = Subject.of_file(str(TOP / "examples/layouts/lab.yml"))
+    files = [image[key] for image in layout.raw["images"].values() for key in ("kernel", "initrd") if image.get(key)]
+    paths = [file if isinstance(file, str) else file["path"] for file in files]
+    machine["images"] = {path: {"exists": True, "regular": True, "size": None, "kind": "initrd"} for path in paths}
+    verdict = examine(layout, checked(machine, "host.json"))
+    assert "unknown" in {one["verdict"] for one in verdict.findings if one["rule"].startswith(("img-", "image-"))}
 
 
 def test_redacted_bundle_tells_neither_names_nor_secrets(machine: Plain) -> None:
