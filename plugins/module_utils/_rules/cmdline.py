@@ -148,7 +148,7 @@ def cmd_cpu_lists(case: Case) -> Iterator[Outcome]:
 )
 def cmd_hugepages(case: Case) -> Iterator[Outcome]:
     for name in dict.fromkeys(name for name, _word in case.lines.linux("hugepages")):
-        line = next(one for one in case.lines.every if name in one.names)
+        line = [one for one in case.lines.every if name in one.names][0]
         page, total = 2 << 20, 0
         for word in line.words:
             key, value = key_of(word), word.partition("=")[2]

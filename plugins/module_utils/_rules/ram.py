@@ -177,14 +177,14 @@ def mem_huge(case: Case) -> Iterator[Outcome]:
     source="Documentation/admin-guide/mm/memory-hotplug.rst",
 )
 def mem_movable(case: Case) -> Iterator[Outcome]:
-    fixed = [one["number"] for one in case.pool_blocks if one.get("zone") not in (None, "Movable")]
+    fixed = [one for one in case.pool_blocks if one.get("zone") not in (None, "Movable")]
     if fixed:
         size = case.fact("memory.block_size")
         message = "{0} of the pool, the first at 0x{1:x}, {2} in zone {3} of the host, which the kernel may be unable to empty.".format(
             "1 memory block" if len(fixed) == 1 else "{0} memory blocks".format(len(fixed)),
-            fixed[0] * size,
+            fixed[0]["number"] * size,
             "is" if len(fixed) == 1 else "are",
-            next(one["zone"] for one in case.pool_blocks if one["number"] == fixed[0]),
+            fixed[0]["zone"],
         )
         yield fail(message, ("pool", "memory"), "boot the host with movable_node or movablecore=, or reserve the pool with memmap=")
 

@@ -35,9 +35,9 @@ class Page(html.parser.HTMLParser):
         ids = self.all("id")
         assert len(ids) == len(set(ids)), "ids are unique"
 
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        assert len(dict(attributes)) == len(attributes), f"an attribute of {tag} is given twice"
-        self.elements.append((tag, dict(attributes)))
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert len(dict(attrs)) == len(attrs), f"an attribute of {tag} is given twice"
+        self.elements.append((tag, dict(attrs)))
         if tag not in VOID:
             self.open.append(tag)
 
