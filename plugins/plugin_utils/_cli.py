@@ -93,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
 
     command = _command(commands, "validate", validate, "say everything that is wrong with a layout, with file, line and column")
     machines = "judge it for these machines, too (bundles from mkl facts, or folders of them)"
-    _layout(command, facts=machines, several=True)
+    _layout(command, facts=machines, several=True, files=True)
     command.add_argument("--format", choices=("text", "json", "sarif"), default="text", help="how to report (default: text)")
 
     command.add_argument("--strict", action="store_true", help="end with 3 when something that would block an apply is not known")
@@ -132,7 +132,23 @@ def parser() -> argparse.ArgumentParser:
 
 
 def validate(options: argparse.Namespace) -> int:
-    """mkl validate: errors and findings in one of three formats."""
+    """mkl validate: one layout after the other; the worst of them decides the exit code, and none hides the others."""
+    if len(options.file) > 1 and options.format != "text":
+        raise UsageError(f"--format {options.format} tells of one layout; run mkl validate once for each file")
+    codes = []
+    for file in options.file:
+        try:
+            codes.append(_validate(argparse.Namespace(**{**vars(options), "file": file})))
+        except UsageError as error:
+            if len(options.file) == 1:
+                raise
+            print(f"mkl: {error}", file=sys.stderr)
+            codes.append(USAGE)
+    return next(code for code in (INVALID, USAGE, NOT_KNOWN, OK) if code in codes)
+
+
+def _validate(options: argparse.Namespace) -> int:
+    """Errors and findings about one layout in one of three formats."""
     from ._check import Verdict, examine
 
     verdicts: list[tuple[str | None, Verdict]] = []
@@ -298,8 +314,11 @@ def _command(commands: t.Any, name: str, run: t.Callable[[argparse.Namespace], i
     return command
 
 
-def _layout(command: argparse.ArgumentParser, facts: str, required: bool = False, several: bool = False) -> None:
-    command.add_argument("file", metavar="FILE", help="layout file, YAML or JSON")
+def _layout(command: argparse.ArgumentParser, facts: str, required: bool = False, several: bool = False, files: bool = False) -> None:
+    if files:
+        command.add_argument("file", metavar="FILE", nargs="+", help="layout files, YAML or JSON; more than one in text only")
+    else:
+        command.add_argument("file", metavar="FILE", help="layout file, YAML or JSON")
     command.add_argument("--key", metavar="KEY", help="dotted key of the layout in FILE, when it is not the whole file")
     command.add_argument("--facts", metavar="F", help=facts, required=required, **({"action": "extend", "nargs": "+"} if several else {}))
 

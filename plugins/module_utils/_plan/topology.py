@@ -32,7 +32,8 @@ class Machine:
     def __init__(self, facts: Dict[str, Any], foreign: Set[int]) -> None:
         cpus = facts["cpus"]
         self.each: Dict[int, Dict[str, Any]] = {int(number): one for number, one in (cpus.get("each") or {}).items()}
-        self.present: List[int] = sorted(cpus["present"])
+        present = cpus.get("present")
+        self.present: List[int] = sorted(set(self.each if present is None else present))
         self.boot: int = cpus["boot"] if cpus.get("boot") is not None else 0
         self.foreign = foreign
         self.caches: List[Cache] = []

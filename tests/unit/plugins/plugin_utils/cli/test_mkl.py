@@ -294,3 +294,30 @@ def test_version_of_a_collection_that_galaxy_installed(tmp_path: pathlib.Path, m
     assert _version.version() == "of unknown version"
     (tmp_path / "MANIFEST.json").write_text('{\n "collection_info": {\n  "namespace": "multikernel",\n  "version": "1.2.3"\n }\n}\n')
     assert _version.version() == "1.2.3"
+
+
+def test_of_several_layouts_the_worst_decides_and_none_hides_the_others(mkl: Mkl, layout: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    broken = tmp_path / "broken.yml"
+    broken.write_text("version: 2\n")
+    missing = tmp_path / "missing.yml"
+    assert mkl("validate", layout, layout)[0] == 0
+    code, out, err = mkl("validate", missing, broken, layout)
+    assert code == 1
+    assert "missing.yml cannot be read" in err
+    assert f"{broken}: invalid" in out
+    assert f"{layout}: valid" in out
+    assert mkl("validate", layout, missing)[0] == 2
+    assert mkl("validate", layout, layout, "--strict")[0] == 3
+
+
+def test_facts_with_an_equals_sign_leave_the_files_behind_them(mkl: Mkl, layout: pathlib.Path, bundle: pathlib.Path) -> None:
+    """As pre-commit calls it: options first, then the names of files."""
+    code, out, _err = mkl("validate", f"--facts={bundle}", layout, layout)
+    assert code == 0
+    assert out.count(f"for {bundle}: valid") == 2
+
+
+def test_machine_format_tells_of_one_layout(mkl: Mkl, layout: pathlib.Path) -> None:
+    code, _out, err = mkl("validate", layout, layout, "--format", "sarif")
+    assert code == 2
+    assert "once for each file" in err

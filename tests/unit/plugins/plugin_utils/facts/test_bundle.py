@@ -226,6 +226,15 @@ def test_image_of_unknown_size_is_not_known(machine: Plain) -> None:
     assert "unknown" in {one["verdict"] for one in verdict.findings if one["rule"].startswith(("img-", "image-"))}
 
 
+@pytest.mark.parametrize("present", [None, [0, 0, 1, 1, 2, 3]])
+def test_list_of_cpus_that_is_missing_or_repeats_itself_is_placed_by_what_is_told_of_each(machine: Plain, present: t.Any) -> None:
+    layout = Subject.of_file(str(TOP / "examples/layouts/lab.yml"))
+    honest = examine(layout, checked(copy.deepcopy(machine), "host.json"))
+    machine["cpus"]["present"] = present and [cpu for cpu in machine["cpus"]["present"] for _twice in "ab"]
+    assert honest.placed is not None
+    assert examine(layout, checked(machine, "host.json")).placed == honest.placed
+
+
 def test_redacted_bundle_tells_neither_names_nor_secrets(machine: Plain) -> None:
     machine["hostname"] = "db.customer.example"
     machine["kernel"]["cmdline"] = (
