@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gc
 import math
+import resource
 import statistics
 import subprocess
 import time
@@ -50,15 +51,22 @@ def measure(work: Callable[[], Any], seconds: float = 2.0, least: int = 3, most:
 
 def measure_command(words: Sequence[str], runs: int, environment: dict[str, str], status: int = 0) -> Times:
     """Start a program `runs` times. Raises RuntimeError when it does not end with `status`: then there is nothing to measure."""
-    walls = []
+    walls, cpus = [], []
     for number in range(runs + 1):
-        began = time.perf_counter()
+        before, began = _of_children(), time.perf_counter()
         done = subprocess.run(list(words), env=environment, capture_output=True, check=False)
         if number:
             walls.append(time.perf_counter() - began)
+            cpus.append(_of_children() - before)
         if done.returncode != status:
             raise RuntimeError(f"{' '.join(words)} ended with {done.returncode}: {done.stderr.decode(errors='replace')[-400:]}")
-    return _times(walls, [math.nan])
+    return _times(walls, cpus)
+
+
+def _of_children() -> float:
+    """Seconds of processor time of all programs that were started and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def peak_memory(work: Callable[[], Any]) -> float:

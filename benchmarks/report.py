@@ -39,8 +39,8 @@ def goals(told: Plain) -> list[tuple[str, str, str, bool]]:
     if 1000 in rows and 10000 in rows:
         goal("10,000 instances against 1,000", 12, rows[10000]["cpu"] / rows[1000]["cpu"], "times")
     if "startup" in told:
-        goal("`mkl --version`", 80, told["startup"]["version"]["median"], "ms")
-        goal("`mkl validate` of a small file", 250, told["startup"]["validate"]["median"], "ms")
+        goal("`mkl --version`", 80, told["startup"]["version"]["cpu"], "ms")
+        goal("`mkl validate` of a small file", 250, told["startup"]["validate"]["cpu"], "ms")
     if "fleet" in told:
         goal(f"{told['fleet']['machines']:,} bundles against one layout", 10, told["fleet"]["several_processes"]["median"] / 1000, "s")
     return found
@@ -52,7 +52,8 @@ def text(told: Plain) -> str:
     load = ", ".join(map(str, kind["load"]))
     lines = [
         f"{kind['cpus']} CPUs ({kind['cpu']}), shared with other work (load {load}), Linux {kind['kernel']}, Python {kind['python']}.",
-        "Times are medians; *cpu* is the processor time of the measured process alone, which other work on the machine changes less.",
+        "Times are medians. *cpu* is the processor time of the process alone: what the wall shows on a machine without other load.",
+        "The goals are held against it, but for the fleet, which several processes share.",
         "",
         *_table(("goal", "wanted", "measured", "reached"), [(*one[:3], "yes" if one[3] else "no") for one in goals(told)]),
     ]
@@ -85,8 +86,11 @@ def text(told: Plain) -> str:
             "validate": "`mkl validate` of a small file",
             "validate_facts": "the same for a machine",
         }
-        rows = [(names[name], f"{one['median']:.0f}", f"{one['best']:.0f}", one["runs"]) for name, one in told["startup"].items()]
-        lines += _table(("command", "median", "best", "runs"), rows)
+        rows = [
+            (names[name], f"{one['cpu']:.0f}", f"{one['median']:.0f}", f"{one['best']:.0f}", one["runs"])
+            for name, one in told["startup"].items()
+        ]
+        lines += _table(("command", "cpu", "wall", "best wall", "runs"), rows)
     if "fleet" in told:
         lines += ["", *_fleet(told["fleet"])]
     if "facts" in told:

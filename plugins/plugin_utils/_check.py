@@ -13,7 +13,6 @@ import dataclasses
 import typing as t
 
 from ..module_utils._layout.canonical import digest
-from ..module_utils._plan.place import PlacementError, place
 from ..module_utils._rules import engine
 from ..module_utils._rules.finding import Finding
 from ._facts import read_facts
@@ -96,6 +95,8 @@ def judged(canonical: dict[str, t.Any], facts: dict[str, t.Any] | None) -> tuple
     """The findings about a canonical layout, and the placed layout where there are facts and a place."""
     placed, without_place = None, []
     if facts is not None:
+        from ..module_utils._plan.place import PlacementError, place  # a layout alone is judged without waiting for it
+
         try:
             placed = place(canonical, facts, None)
         except PlacementError as error:

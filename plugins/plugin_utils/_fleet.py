@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import gc
 import multiprocessing
 import os
 import typing as t
@@ -236,6 +237,8 @@ _shared: Plain = {}
 
 
 def _begin(canonical: Plain) -> None:
+    # What came with the fork is never garbage; looking at it would copy the parent's memory page by page.
+    gc.freeze()
     _shared["canonical"] = canonical
 
 
