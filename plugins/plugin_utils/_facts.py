@@ -16,6 +16,8 @@ from ._pydantic import ValidationError
 
 #: A machine with 8192 CPUs and a memory block for each 128 MiB of 12 TiB has a bundle of less than half of this.
 MAX_BYTES = 32 << 20
+#: As many as a machine may have CPUs; each wrong key makes an error, and each error takes a KiB of memory.
+MAX_KEYS = 1 << 16
 _SHOWN = 3
 
 
@@ -58,6 +60,8 @@ def checked(raw: t.Any, path: str) -> dict[str, t.Any]:
             f"{path} is a facts bundle of version {version}, this release reads version {VERSION}",
             "judge it with the release that wrote it" if newer else "mkl facts collects them anew",
         )
+    if _widest(raw, 3) > MAX_KEYS:
+        raise _refused(f"the facts {path} are damaged: a part of them has more than {MAX_KEYS} keys", "mkl facts collects them anew")
     try:
         return model.complete(raw)
     except ValidationError as error:
@@ -68,6 +72,13 @@ def checked(raw: t.Any, path: str) -> dict[str, t.Any]:
     told = "; ".join(f"{dotted(where)} is {show(value)}: {expected}" for where, _kind, value, expected in faults[:_SHOWN])
     more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
     raise _refused(f"the facts {path} are damaged: {told}{more}", "mkl facts collects them anew")
+
+
+def _widest(value: t.Any, depth: int) -> int:
+    """The number of keys of the largest mapping, down to a depth."""
+    if not isinstance(value, dict) or not depth:
+        return 0
+    return max(len(value), *(_widest(item, depth - 1) for item in value.values()), 0) if len(value) <= MAX_KEYS else len(value)
 
 
 def _refused(sentence: str, hint: str | None = None) -> LayoutErrors:

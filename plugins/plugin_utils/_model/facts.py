@@ -20,15 +20,16 @@ ID = f"urn:multikernel-core:schema:facts:{VERSION}"
 MAX_CPU = (1 << 16) - 1  # the kernel's own limit is 8192
 MAX_ADDRESS = (1 << 64) - 1
 MAX_ITEMS = 1 << 20
+#: Lists fail at their first wrong item: of a million wrong ones nobody reads more, and each error takes a KiB of memory.
 
 Cpu = t.Annotated[int, Field(ge=0, le=MAX_CPU)]
-Cpus = t.Annotated[list[Cpu], Field(max_length=MAX_CPU + 1)]
+Cpus = t.Annotated[list[Cpu], Field(fail_fast=True, max_length=MAX_CPU + 1)]
 Small = t.Annotated[int, Field(ge=0, lt=1 << 32)]
 Bytes = t.Annotated[int, Field(ge=0, le=MAX_ADDRESS)]
 Word = t.Annotated[str, Field(max_length=4096)]
 # pydantic's tuple accepts a list in lax mode only; a pair is a list of two.
-Pair = t.Annotated[list[Bytes], Field(min_length=2, max_length=2)]
-Pairs = t.Annotated[list[Pair], Field(max_length=MAX_ITEMS)]
+Pair = t.Annotated[list[Bytes], Field(fail_fast=True, min_length=2, max_length=2)]
+Pairs = t.Annotated[list[Pair], Field(fail_fast=True, max_length=MAX_ITEMS)]
 
 
 class Known(BaseModel):
@@ -108,14 +109,16 @@ class Memory(Known):
 
     total: Bytes | None = Field(description="What the host's kernel manages.")
     block_size: t.Annotated[int, Field(ge=1 << 21, le=1 << 40)] | None = Field(description="Size of a memory block.")
-    blocks: t.Annotated[list[Block], Field(max_length=MAX_ITEMS)] | None = Field(description="The memory blocks.")
-    iomem: t.Annotated[list[Region], Field(max_length=MAX_ITEMS)] | None = Field(
+    blocks: t.Annotated[list[Block], Field(fail_fast=True, max_length=MAX_ITEMS)] | None = Field(description="The memory blocks.")
+    iomem: t.Annotated[list[Region], Field(fail_fast=True, max_length=MAX_ITEMS)] | None = Field(
         description="The memory map; null without privilege, because the kernel then shows zeros."
     )
     low: Pairs | None = Field(description="Free chunks below 1 MiB, each [base, size].")
     hugetlb: Bytes | None = Field(default=None, description="What huge pages take.")
     corrupted: Bytes | None = Field(default=None, description="What was set aside because of hardware errors.")
-    firmware: t.Annotated[list[Firmware], Field(max_length=65536)] | None = Field(default=None, description="The firmware's memory map.")
+    firmware: t.Annotated[list[Firmware], Field(fail_fast=True, max_length=65536)] | None = Field(
+        default=None, description="The firmware's memory map."
+    )
     encrypted: bool | None = Field(default=None, description="Whether it is encrypted.")
 
 
@@ -199,7 +202,7 @@ class Elf(Known):
     """The program headers of an ELF kernel."""
 
     entry: Bytes | None = None
-    loads: t.Annotated[list[Load], Field(max_length=65536)] = Field(default_factory=list)
+    loads: t.Annotated[list[Load], Field(fail_fast=True, max_length=65536)] = Field(default_factory=list)
     start: Bytes | None = None
     end: Bytes | None = None
 
@@ -231,7 +234,7 @@ class Facts(Known):
     privileged: bool | None = Field(default=None, description="Whether root looked.")
     dialect: Dialect = Field(description="Its multikernel interface.")
     tsc: Tsc = Field(default_factory=Tsc, description="Its time stamp counter.")
-    uarts: t.Annotated[list[Uart], Field(max_length=4096)] | None = Field(
+    uarts: t.Annotated[list[Uart], Field(fail_fast=True, max_length=4096)] | None = Field(
         default=None, description="Its serial ports; null without privilege."
     )
     la57: bool | None = Field(default=None, description="Whether it runs with five-level paging.")

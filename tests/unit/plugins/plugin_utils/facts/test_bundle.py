@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 import json
 import pathlib
+import tracemalloc
 import typing as t
 
 import jsonschema
@@ -233,6 +234,27 @@ def test_list_of_cpus_that_is_missing_or_repeats_itself_is_placed_by_what_is_tol
     machine["cpus"]["present"] = present and [cpu for cpu in machine["cpus"]["present"] for _twice in "ab"]
     assert honest.placed is not None
     assert examine(layout, checked(machine, "host.json")).placed == honest.placed
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value"),
+    [
+        ("memory", "iomem", [{}] * 300_000),
+        ("memory", "blocks", [None] * 300_000),
+        ("cpus", "present", ["x"] * 300_000),
+        ("cpus", "each", {f"x{number}": {} for number in range(100_000)}),
+        ("kernel", "config", {f"x{number}": 0 for number in range(100_000)}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_masses_of_wrong_items_cost_no_more_than_one(machine: Plain, part: str, key: str, value: t.Any) -> None:
+    machine[part][key] = value
+    tracemalloc.start()
+    with pytest.raises(LayoutErrors) as refused:
+        checked(machine, "host.json")
+    assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    tracemalloc.stop()
+    assert len(str(refused.value)) < 400
 
 
 def test_redacted_bundle_tells_neither_names_nor_secrets(machine: Plain) -> None:
