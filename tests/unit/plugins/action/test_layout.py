@@ -116,7 +116,8 @@ def test_pictures_take_the_place_of_the_facts(run: Run) -> None:
     assert "facts" not in result
     assert result["picture"].startswith("box on box: 4 CPUs\n┌")
     assert result["table_text"] == "no instances"
-    assert result["isolation"].startswith("Nothing below these kernels (host and rt) keeps them apart")
+    assert result["isolation"].startswith("Isolation grade D, at best B: ")
+    assert "No hypervisor stands between host and rt." in " ".join(result["isolation"].split())
     assert result["placed"] == PLACED
 
 
