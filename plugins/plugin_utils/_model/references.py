@@ -37,12 +37,13 @@ def _ends(raw: dict[str, t.Any]) -> t.Iterator[LayoutError]:
     if not isinstance(raw.get("instances"), dict):
         return
     kernels = _kernels(raw)
+    known = set(kernels)
     for name, channel in _mapping(raw.get("channels")).items():
         ends = _mapping(channel).get("between")
         if not isinstance(ends, (list, tuple)):
             continue
         for number, end in enumerate(ends):
-            if isinstance(end, str) and end not in kernels:
+            if isinstance(end, str) and end not in known:
                 yield LayoutError(
                     ("channels", name, "between", number),
                     f"the channel leads to {str(end)!r}, which is no kernel here",
@@ -56,6 +57,7 @@ def _ends(raw: dict[str, t.Any]) -> t.Iterator[LayoutError]:
 
 def _health(raw: dict[str, t.Any]) -> t.Iterator[LayoutError]:
     channels = _mapping(raw.get("channels"))
+    known = set(_kernels(raw))
     for name, instance in _mapping(raw.get("instances")).items():
         channel = _mapping(_mapping(instance).get("health")).get("channel")
         path: Path = ("instances", name, "health", "channel")
@@ -66,7 +68,7 @@ def _health(raw: dict[str, t.Any]) -> t.Iterator[LayoutError]:
             continue
         ends = _mapping(channels[channel]).get("between")
         # Ends that are themselves wrong are told already; that they do not name this instance is only the consequence.
-        if not isinstance(ends, (list, tuple)) or len(ends) != 2 or any(end not in _kernels(raw) for end in ends):
+        if not isinstance(ends, (list, tuple)) or len(ends) != 2 or any(not isinstance(end, str) or end not in known for end in ends):
             continue
         if name not in ends:
             between = " and ".join(str(end) for end in ends)
