@@ -160,7 +160,7 @@ def _damaged(data: bytes) -> dict[str, t.Any]:
         action = given.ConsumeIntInRange(0, 4)
         if action == 0:
             del at[key]
-        elif action == 1 and type(at[key]) is int:
+        elif action == 1 and isinstance(at[key], int) and not isinstance(at[key], bool):
             at[key] = given.ConsumeInt(8) if given.ConsumeBool() else at[key] ^ (1 << given.ConsumeIntInRange(0, 40))
         elif action == 2 and isinstance(at[key], str):
             at[key] = given.ConsumeUnicodeNoSurrogates(60)
