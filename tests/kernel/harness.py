@@ -204,7 +204,7 @@ def main() -> int:
     parser.add_argument("--instance", metavar="RELEASE", help="kernel of the instances (default: the host's)")
     parser.add_argument("--qemu", default="qemu-system-x86_64", help="QEMU program (default: %(default)s)")
     parser.add_argument("--cpu", default="max", help="QEMU CPU model (default: %(default)s)")
-    parser.add_argument("--memory", default="2048", help="memory of the machine in MiB (default: %(default)s)")
+    parser.add_argument("--memory", default="2688", help="memory of the machine in MiB (default: %(default)s)")
     parser.add_argument("--append", default="", help="more kernel parameters for the host")
     parser.add_argument("--boot-limit", type=float, default=120, metavar="S", help="deadline for the boot (default: %(default)s s)")
     parser.add_argument("--limit", type=float, default=480, metavar="S", help="deadline for a suite (default: %(default)s s)")

@@ -57,15 +57,21 @@ online() {
 	for cpu in "$@"; do echo 1 >$cpus/cpu$cpu/online || return 1; done
 }
 
-# Takes memory blocks offline, from the one at 1 GiB on, until there are $1 in a row; sets first (block), pool, pool_size.
+# Takes memory blocks offline, from the one at 512 MiB on, until there are $1 in a row; sets first (block), pool, pool_size.
+# Up to four are not to be had: the kernel itself, wherever its KASLR put it, and what it allocated at the top of memory.
 take_blocks() {
 	local wanted=$1 size n=0 block
 	size=$((0x$(cat $blocks/block_size_bytes)))
-	block=$((0x40000000 / size))
+	block=$((0x20000000 / size))
 	first=$block
 	while [ $n -lt "$wanted" ]; do
-		[ -e $blocks/memory$block ] || return 1
-		if echo offline >$blocks/memory$block/state 2>/dev/null; then
+		if [ ! -e $blocks/memory$block ]; then
+			echo "# no $wanted blocks in a row between 1 GiB and the end of memory; the host's kernel:"
+			grep Kernel /proc/iomem | sed 's/^ */# /'
+			return 1
+		fi
+		# a page may be in use just now: the second try finds it free
+		if echo offline >$blocks/memory$block/state 2>/dev/null || echo offline >$blocks/memory$block/state 2>/dev/null; then
 			n=$((n + 1))
 		else
 			n=0
