@@ -66,7 +66,7 @@ take_blocks() {
 	first=$block
 	while [ $n -lt "$wanted" ]; do
 		if [ ! -e $blocks/memory$block ]; then
-			echo "# no $wanted blocks in a row between 1 GiB and the end of memory; the host's kernel:"
+			echo "# no $wanted blocks in a row between 512 MiB and the end of memory; the host's kernel:"
 			grep Kernel /proc/iomem | sed 's/^ */# /'
 			return 1
 		fi
