@@ -88,7 +88,8 @@ class Machine:
     def start(self, spec: Spec, keys: Path, cache: Path | None, deadline: float, retries: int, reboots: bool = False) -> dict[str, Any]:
         """Boot (or go on from the kept state) until sshd answers; each try has a deadline in seconds.
 
-        With `reboots` a reset boots the machine again. Without, QEMU ends: a machine that an instance has reset is not mistaken for a sound one.
+        With `reboots` a reset boots the machine again. Without, QEMU ends, so that a machine that an instance has reset is not
+        mistaken for a sound one.
         """
         if self.pid is not None:
             return {**self.status, "changed": False}
