@@ -126,7 +126,7 @@ def test_pictures_take_the_place_of_the_facts(run: Run) -> None:
     assert "facts" not in result
     assert result["picture"].startswith("box on box: 4 CPUs\n┌")
     assert result["table_text"] == "no instances"
-    assert result["isolation"].startswith("Isolation grade D, at best B: ")
+    assert result["isolation"].startswith("Isolation grade D, at best C: ")
     assert "No hypervisor stands between host and rt." in " ".join(result["isolation"].split())
     assert result["placed"] == PLACED
 
