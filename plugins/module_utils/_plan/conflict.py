@@ -5,9 +5,9 @@
 
 The search is told by calling the solver again: a request is dropped where the rest still does not fit. It stops at a set of
 which every request is needed: without any one of them the others fit. Requests that ask for the same are looked at together: of a
-thousand of a kind only how many are needed is asked, by halving, so that a pure shortage takes a handful of calls, too. No solver library takes part, since the target
-places, too, and has nothing but the standard library; and the questions are small (a handful of calls for a pair among
-a thousand requests).
+thousand of a kind only how many are needed is asked, by halving, so that a pure shortage takes a handful of calls, too.
+No solver library takes part, since the target places, too, and has nothing but the standard library; and the questions are
+small (a handful of calls for a pair among a thousand requests).
 """
 
 from __future__ import annotations
