@@ -108,6 +108,21 @@ placed:
   returned: success
   type: dict
   sample: {version: 1, name: edge-box}
+picture:
+  description: The machine as text, with each instance on its CPUs and in its memory.
+  returned: success
+  type: str
+  sample: "CPU  0    1    2    3"
+table_text:
+  description: RV(instances) as a table of text.
+  returned: success
+  type: str
+  sample: "web  running  CPU 2  256 MiB"
+isolation:
+  description: What does and does not separate the kernels, way by way, and the grade that the facts prove, as text.
+  returned: success
+  type: str
+  sample: "Isolation grade D: no IOMMU confines all devices. No hypervisor stands between host and web."
 diff:
   description: The layout before and after as text, and the steps.
   returned: success
