@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
 import pytest
 from ansible_collections.multikernel.core.plugins.module_utils._boot import fdt, kexec_file, mailbox
@@ -14,6 +15,7 @@ from ansible_collections.multikernel.core.plugins.module_utils._dialect.base imp
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated_kernfs import BLOCK, NEW, ROOT, TOP, KernfsKernel
 
 MIB = 1 << 20
+FILES = Path(__file__).resolve().parents[4] / "unit/fixtures/trees"
 DEVICE = {"pci_id": "0000:09:00.0", "vendor": 0x8086, "device": 0x10D3}
 
 
@@ -262,6 +264,15 @@ def test_items_of_another_kind_are_passed_over_in_silence(kernel):
 
 def test_the_pool_is_needed_for_its_own_changes(tmp_path):
     assert apply(KernfsKernel(tmp_path), op.pool_cpus_add([2])) == "failed"
+
+
+def test_an_overlay_by_another_tool_is_understood(tmp_path):
+    kernel = KernfsKernel(tmp_path, cpus=200, nodes=2, devices=[DEVICE])
+    kernel.write_bytes(ROOT, op.baseline([2, 4, 256], [(512 * MIB, 0), (512 * MIB, 1)], [DEVICE]))
+    assert write(kernel, (FILES / "create_two.dtb").read_bytes()) == "applied"
+    assert granted(kernel)["cpus"] == [2]  # it asks for 2 and 3, and 3 is not in this pool
+    assert (granted(kernel, "db")["id"], granted(kernel, "db")["cpus"], len(granted(kernel, "db")["devices"])) == (7, [256], 1)
+    assert 2 << 30 <= granted(kernel, "db")["base"]  # of node 1, as asked
 
 
 def test_one_fragment_creates_one_instance(kernel):
