@@ -272,7 +272,7 @@ def test_an_overlay_by_another_tool_is_understood(tmp_path):
     assert write(kernel, (FILES / "create_two.dtb").read_bytes()) == "applied"
     assert granted(kernel)["cpus"] == [2]  # it asks for 2 and 3, and 3 is not in this pool
     assert (granted(kernel, "db")["id"], granted(kernel, "db")["cpus"], len(granted(kernel, "db")["devices"])) == (7, [256], 1)
-    assert 2 << 30 <= granted(kernel, "db")["base"]  # of node 1, as asked
+    assert granted(kernel, "db")["base"] >= 2 << 30  # of node 1, as asked
 
 
 def test_one_fragment_creates_one_instance(kernel):
