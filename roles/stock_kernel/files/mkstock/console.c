@@ -262,8 +262,8 @@ static unsigned int on_write_room(struct tty_struct *tty)
 {
 	u32 free = room();
 
-	/* who is told that there is none will sleep until it is woken */
-	if (!free)
+	/* who is told of less than it needs (for one character that may be two) sleeps until it is woken */
+	if (free < CHUNK)
 		WRITE_ONCE(area->want_room, 1);
 	return free;
 }

@@ -378,8 +378,11 @@ static int show_one(char *buf, int at, struct instance *instance)
 	}
 	n += sysfs_emit_at(buf, n, " memory=");
 	n += mk_ranges_print(buf, n, instance->memory, instance->nr_memory);
-	n += sysfs_emit_at(buf, n, " state=%s text=\"%s\"\n",
+	n += sysfs_emit_at(buf, n, " state=%s text=\"%s\"",
 			   instance->ended ? "ended" : "running", instance->text);
+	if (instance->console)
+		n += sysfs_emit_at(buf, n, " console=%u", instance->console);
+	n += sysfs_emit_at(buf, n, "\n");
 	return n - at;
 }
 
