@@ -224,7 +224,10 @@ class Session:
         try:
             if kind is not None and issubclass(kind, RelayError):
                 self._type(CTRL_C)
-            self._type(b"cd /; rm -rf %s; exit 0\n" % self.folder.encode())
+                self._until(b"no such mark", 0.3)
+            words = " cd /; rm -rf %s; printf '@%%s\\n' %s:bye; exit 0\n" % (self.folder, self.nonce)
+            self._type(words.encode())
+            self._until(("@%s:bye" % self.nonce).encode(), 2)
         except RelayError:
             pass  # it is gone or silent, and that has been said
         finally:
@@ -254,14 +257,14 @@ class Session:
         """Write a file of the instance."""
         self._put("file", data)
         quoted = _quote(path)
-        said = self._ask("cd / && cat %s/file >%s 2>%s/err; echo \"%%rc $?\"; cd %s" % (self.folder, quoted, self.folder, self.folder))
+        said = self._ask("(cd / && cat %s/file >%s) 2>%s/err; echo \"%%rc $?\"" % (self.folder, quoted, self.folder))
         if _value(said, "rc") != 0:
             why = self._fetch("err", 4096).decode("utf-8", "replace").strip()
             raise RelayError("file", "the instance %s cannot write %s: %s" % (self.name, path, why or "no reason was given"))
 
     def fetch(self, path: str, limit: int) -> bytes:
         """Read a file of the instance, as it was at one moment."""
-        said = self._ask("(cd / && cat %s) >%s/file 2>%s/err; echo \"%%rc $?\"" % (_quote(path), self.folder, self.folder))
+        said = self._ask("(cd / && cat %s >%s/file) 2>%s/err; echo \"%%rc $?\"" % (_quote(path), self.folder, self.folder))
         if _value(said, "rc") != 0:
             why = self._fetch("err", 4096).decode("utf-8", "replace").strip()
             raise RelayError("file", "the instance %s cannot read %s: %s" % (self.name, path, why or "no reason was given"))
