@@ -47,16 +47,16 @@ says 'mk-up' "shell is back after Ctrl-C" until_ok 10 mkt tty talk 3 3 'mk-up' "
 
 echo "# --- much output, no output, much input"
 says 'bytes=120000 lines=2000' "120000 bytes arrive whole" \
-	mkt tty drain 3 5 "i=0; while [ \$i -lt 2000 ]; do printf '%058d;\\n' \$i; i=\$((i + 1)); done"
+	mkt tty drain 3 3 "i=0; while [ \$i -lt 2000 ]; do printf '%058d;\\n' \$i; i=\$((i + 1)); done"
 says 'mk-after' "shell still answers" mkt tty talk 3 20 'mk-after' "echo mk-after"
 mkt tty talk 3 5 'mk-none' "i=0; while [ \$i -lt 2000 ]; do printf '%058d;\\n' \$i; i=\$((i + 1)); done >/tmp/much; echo mk-none" >/dev/null
-(mkt tty hold 3 6 &) # a reader that does not read
+(mkt tty hold 3 4 &) # a reader that does not read
 mkt tty talk 3 1 'never' "cat /tmp/much; echo mk-unread" >/dev/null
-sleep 8
+sleep 4
 says 'mk-free' "reader that does not read holds nobody up once it is gone" mkt tty talk 3 20 'mk-free' "echo mk-free"
 ok "who connects finds no history" sh -c "! mkt tty talk 3 1 'never' '' | grep -aq mk-"
 says 'mk-free' "but the tail has it" grep -ao 'mk-free' $tail
-mkt tty talk 3 1 'never' "sleep 4" >/dev/null
+mkt tty talk 3 1 'never' "sleep 3" >/dev/null
 says 'writes=[0-9]+ then=ENOSPC' "input that nobody reads: ENOSPC" mkt tty fill 3
 ok "host is alive" alive
 sleep 4
