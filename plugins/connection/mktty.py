@@ -120,6 +120,7 @@ class Connection(ConnectionBase):
     transport = "multikernel.core.mktty"
     has_pipelining = False
     has_tty = False
+    _connected = False
     _inner: ConnectionBase | None = None
     _machine_variables: t.Any = None
     _templar: t.Any = None

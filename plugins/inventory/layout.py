@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible import constants as C
+from ansible import constants
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.inventory.helpers import get_group_vars
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
@@ -189,6 +189,6 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
     def _join(self, group: str, host: str) -> None:
         allowed = "".join(letter if letter.isalnum() or letter == "_" else "_" for letter in group)
         # as everywhere in Ansible, a name that is no variable name is only left alone when the user says so
-        name = group if C.TRANSFORM_INVALID_GROUP_CHARS in ("ignore",) else allowed
+        name = group if constants.TRANSFORM_INVALID_GROUP_CHARS == "ignore" else allowed
         self.inventory.add_group(name)
         self.inventory.add_host(host, group=name)

@@ -26,7 +26,7 @@ import select
 import sys
 import time
 import uuid
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Optional
 
 PIECE = 24 * 1024  # bytes in one request
 LINE = 2000  # characters in one line: a terminal takes 4095
@@ -126,17 +126,19 @@ class Lock:
         except OSError as error:
             raise RelayError("missing", "the lock of the console cannot be opened below %s: %s" % (self.folder, error.strerror)) from None
         deadline = time.monotonic() + self.wait
-        while True:
-            try:
-                fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return self
-            except OSError:
-                if time.monotonic() >= deadline:
-                    os.close(self.fd)
-                    raise RelayError(
-                        "busy", "the console of instance %d was in use by another for %.0f s" % (self.number, self.wait)
-                    ) from None
-                time.sleep(0.05)
+        while not self._taken():
+            if time.monotonic() >= deadline:
+                os.close(self.fd)
+                raise RelayError("busy", "the console of instance %d was in use by another for %.0f s" % (self.number, self.wait))
+            time.sleep(0.05)
+        return self
+
+    def _taken(self) -> bool:
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
 
     def __exit__(self, *_unused: Any) -> None:
         os.close(self.fd)
@@ -152,7 +154,9 @@ class Device:
         try:
             self.fd = os.open(self.path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
-            hint = "; only root may open it" if error.errno == errno.EACCES else "; is the module mkstock loaded, or a multikernel kernel booted?"
+            hint = "; is the module mkstock loaded, or a multikernel kernel booted?"
+            if error.errno == errno.EACCES:
+                hint = "; only root may open it"
             raise RelayError("missing", "this machine's %s cannot be opened: %s%s" % (self.path, error.strerror, hint)) from None
         try:
             os.write(self.fd, b"%d\n" % number)
@@ -257,14 +261,14 @@ class Session:
         """Write a file of the instance."""
         self._put("file", data)
         quoted = _quote(path)
-        said = self._ask("(cd / && cat %s/file >%s) 2>%s/err; echo \"%%rc $?\"" % (self.folder, quoted, self.folder))
+        said = self._ask('(cd / && cat %s/file >%s) 2>%s/err; echo "%%rc $?"' % (self.folder, quoted, self.folder))
         if _value(said, "rc") != 0:
             why = self._fetch("err", 4096).decode("utf-8", "replace").strip()
             raise RelayError("file", "the instance %s cannot write %s: %s" % (self.name, path, why or "no reason was given"))
 
     def fetch(self, path: str, limit: int) -> bytes:
         """Read a file of the instance, as it was at one moment."""
-        said = self._ask("(cd / && cat %s >%s/file) 2>%s/err; echo \"%%rc $?\"" % (_quote(path), self.folder, self.folder))
+        said = self._ask('(cd / && cat %s >%s/file) 2>%s/err; echo "%%rc $?"' % (_quote(path), self.folder, self.folder))
         if _value(said, "rc") != 0:
             why = self._fetch("err", 4096).decode("utf-8", "replace").strip()
             raise RelayError("file", "the instance %s cannot read %s: %s" % (self.name, path, why or "no reason was given"))
@@ -288,14 +292,14 @@ class Session:
                 if size == at + len(piece):
                     break  # its answer was garbled, not the piece
             else:
-                raise RelayError("broken", "the console of %s garbled the same piece %d times; has its shell base64 and md5sum?" % (self.name, TRIES))
+                raise self._garbled()
 
     def _size(self, name: str) -> int:
         for _try in range(TRIES):
             size = _value(self._ask('echo "%%size $(wc -c <%s) ok"' % name), "size")
             if size is not None:
                 return size
-        raise RelayError("broken", "the console of %s garbled the same answer %d times; has its shell wc?" % (self.name, TRIES))
+        raise self._garbled()
 
     def _fetch(self, name: str, limit: int) -> bytes:
         size = self._size(name)
@@ -318,7 +322,11 @@ class Session:
                 continue
             if checksum and len(data) == size and hashlib.md5(data).hexdigest().encode() == checksum.group(1):
                 return data
-        raise RelayError("broken", "the console of %s garbled the same piece %d times; has its shell base64 and md5sum?" % (self.name, TRIES))
+        raise self._garbled()
+
+    def _garbled(self) -> RelayError:
+        text = "the console of the instance %s garbled the same piece %d times; has its shell base64, dd, md5sum, sed and wc?"
+        return RelayError("broken", text % (self.name, TRIES))
 
     def _meet(self) -> None:
         """Get a plain shell to answer; from the second time on, what runs in its foreground is interrupted."""
@@ -334,10 +342,8 @@ class Session:
             if self._until(mark, min(wait, deadline - time.monotonic())) is not None:
                 return
             wait, first = min(wait * 1.5, 10.0), False
-        raise RelayError(
-            "silent",
-            "no shell answered on the console of the instance %s within %.0f s; does it run one on /dev/mktty0?" % (self.name, self.timeout),
-        )
+        text = "no shell answered on the console of the instance %s within %.0f s; does it run one on /dev/mktty0?"
+        raise RelayError("silent", text % (self.name, self.timeout))
 
     def _ask(self, commands: str, patience: Optional[float] = None, endless: bool = False) -> bytes:
         """Run commands; returns what they printed. Raises RelayError when no end came in time."""

@@ -75,9 +75,8 @@ def test_a_terminal_is_the_console_until_it_is_detached_and_then_as_before(machi
 
 
 def test_a_pipe_may_be_the_input_and_ssh_the_way(machine: ConsoleMachine, tmp_path: Path) -> None:
-    with subprocess.Popen(
-        words(tmp_path, "box", "web", "--ssh", f"{tmp_path}/ssh -F lab.conf"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    command = words(tmp_path, "box", "web", "--ssh", f"{tmp_path}/ssh -F lab.conf")
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin and process.stdout and process.stderr
         process.stdin.write(b"echo $((6 * 7))\n")
         process.stdin.flush()
