@@ -5,17 +5,6 @@
 
 from __future__ import annotations
 
-import base64
-import copy
-import json
-import os
-import typing as t
-
-from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
-from ansible.plugins.connection import ConnectionBase
-from ansible.plugins.loader import connection_loader
-from ansible_collections.multikernel.core.plugins.plugin_utils._console import command, program
-
 DOCUMENTATION = r"""
 name: mktty
 short_description: Run commands in an instance through its console
@@ -109,6 +98,17 @@ EXAMPLES = r"""
       ansible.builtin.script: check.sh
       changed_when: false
 """
+
+import base64
+import copy
+import json
+import os
+import typing as t
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
+from ansible.plugins.connection import ConnectionBase
+from ansible.plugins.loader import connection_loader
+from ansible_collections.multikernel.core.plugins.plugin_utils._console import command, program
 
 #: Errors that are about one request; all others mean that the instance cannot be reached.
 OF_THE_REQUEST = ("file", "limit")

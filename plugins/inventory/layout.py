@@ -5,17 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import typing as t
-
-from ansible import constants
-from ansible.errors import AnsibleError, AnsibleParserError
-from ansible.inventory.helpers import get_group_vars
-from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
-from ansible.utils.vars import combine_vars
-from ansible.vars.plugins import get_vars_from_inventory_sources
-from ansible_collections.multikernel.core.plugins.plugin_utils._instances import InventoryError, described, layout_of_data, layout_of_file
-
 DOCUMENTATION = r"""
 name: layout
 short_description: List the instances of layouts as hosts
@@ -93,6 +82,17 @@ keyed_groups:
   - prefix: cores
     key: multikernel_cpus.count | default(multikernel_cpus.ids | length, true) | string
 """
+
+import os
+import typing as t
+
+from ansible import constants
+from ansible.errors import AnsibleError, AnsibleParserError
+from ansible.inventory.helpers import get_group_vars
+from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
+from ansible.utils.vars import combine_vars
+from ansible.vars.plugins import get_vars_from_inventory_sources
+from ansible_collections.multikernel.core.plugins.plugin_utils._instances import InventoryError, described, layout_of_data, layout_of_file
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable):
