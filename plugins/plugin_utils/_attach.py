@@ -38,7 +38,7 @@ def line(instance: str, python: str, wait: float) -> str:
 def _names(text: bytes) -> bytes:
     """attach.py to be put behind relay.py: what must be first in a file, or is imported from it, is left out."""
     lines = text.split(b"\n")
-    return b"\n".join(one for one in lines if not one.startswith((b"from __future__", b"    from .relay", b"if __package__")))
+    return b"\n".join(one for one in lines if not one.startswith((b"from __future__", b"from .relay")))
 
 
 def run(words: list[str]) -> int:

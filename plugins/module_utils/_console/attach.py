@@ -13,8 +13,8 @@ import select
 import sys
 from typing import Any
 
-if __package__:  # as a part of the collection; on the machine the names are there already
-    from .relay import Device, Lock, RelayError, resolve
+# as a part of the collection; on the machine the names are there already, and this line is left out
+from .relay import Device, Lock, RelayError, resolve
 
 GONE = 3  # the exit status when there is no console, or no more
 

@@ -91,7 +91,7 @@ static int type(int fd, const char *text)
 int tty_talk(const char *id, int seconds, const char *wanted, const char *text)
 {
 	static char all[1 << 20];
-	int fd = console(id, 0);
+	int fd = console(id, O_NONBLOCK);	/* another reader may be faster */
 	struct pollfd p = { fd, POLLIN, 0 };
 	size_t used = 0;
 	ssize_t n;
@@ -100,6 +100,8 @@ int tty_talk(const char *id, int seconds, const char *wanted, const char *text)
 		return 1;
 	while (poll(&p, 1, seconds * 1000) > 0) {
 		n = read(fd, all + used, sizeof(all) - 1 - used);
+		if (n < 0 && errno == EAGAIN)
+			continue;
 		if (n < 0) {
 			puts(all);
 			return result(-1);

@@ -7,6 +7,7 @@ The shell is the example agent's own /bin/console. Faults: noise (lines of a ker
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -61,9 +62,11 @@ class ConsoleMachine:
     def close(self) -> None:
         """End the shell and the threads."""
         self.cut = True
-        if self.process is not None and self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self._shells.join(5)
+        while self._shells.is_alive():
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself just now
+                if self.process is not None:
+                    os.killpg(self.process.pid, signal.SIGKILL)
+            self._shells.join(0.1)
         self._pump_thread.join(5)
         for fd in (self.machine, self._device, self.instance, self._slave):
             os.close(fd)
