@@ -101,10 +101,8 @@ says '^ok$' "loads" linux one $a 0x0c000000 $low 3 1 -
 says '^ok$' "boot" mkt select "entry=$(entry_of $a) cpus=3 memory=$a+0x0c000000,$low+0x10000" 3
 ok "it beats" mkt await $a 60
 says 'mk-second' "shell answers" until_ok 10 mkt tty talk 3 3 'mk-second' "echo mk-second"
-(mkt tty talk 3 60 'never' '') >/tmp/words 2>&1 &
+(mkt tty talk 3 60 'never' 'echo c >/proc/sysrq-trigger') >/tmp/words 2>&1 &
 reader=$!
-sleep 1
-mkt tty talk 3 1 'never' 'echo c >/proc/sysrq-trigger' >/dev/null
 ok "instances says that it panicked" until_ok 20 instance_says 'cpus=3 .*state=ended text="panic'
 says 'Kernel panic - not syncing' "the tail has the last words" grep -a 'Kernel panic' $tail
 says '^ok$' "kill under a reader" write kill 3
