@@ -32,6 +32,10 @@ static void interrupt(void *unused, int vector)
 	list_for_each_entry_rcu(channel, &channels, node)
 		mk_channel_look(channel);
 	rcu_read_unlock();
+	if (mk_is_client)
+		mk_console_interrupt();
+	else
+		mk_tty_interrupt();
 }
 
 void mk_channels_broadcast(enum mk_type type, const void *data, size_t size)
