@@ -32,7 +32,7 @@ def info(layout: Optional[Dict[str, Any]] = None, system: Optional[Any] = None, 
     cut = Journal(machine.root).interrupted()
     facts = machine.facts(sorted({*image_paths(layout), *images}), recover.topology(cut, kept))
     dialect = choose(facts, machine, Options.health_timeout, {}, "auto", (), kept)
-    facts = dialect.open(facts, True)
+    facts = dialect.open(facts, True, recover.topology(cut, kept))
     state = dialect.observe(kept, facts)
     findings = [recover.warning(cut)] if cut else []
     found = {

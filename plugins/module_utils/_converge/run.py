@@ -134,7 +134,7 @@ class _Run:
         wish = self.options
         try:
             self.dialect = choose(self.facts, self.system, wish.health_timeout, wish.console_logs, wish.dialect, wish.adopt, self.kept)
-            self.facts = self.dialect.open(self.facts, self.check)
+            self.facts = self.dialect.open(self.facts, self.check, recover.topology(self.cut, self.kept))
         except DialectError as error:
             raise ApplyError(str(error)) from error
 

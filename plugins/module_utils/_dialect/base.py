@@ -65,8 +65,11 @@ class Dialect(Protocol):
     system: Any
     nonces: Dict[str, int]
 
-    def open(self, facts: Dict[str, Any], check: bool) -> Dict[str, Any]:
-        """Make the host readable, where that is needed and check does not forbid it, and return the facts with what that tells."""
+    def open(self, facts: Dict[str, Any], check: bool, remembered: Dict[str, Any]) -> Dict[str, Any]:
+        """Make the host readable, where that is needed and check does not forbid it, and return the facts with what that tells.
+
+        remembered is what is known of CPUs that the host no longer tells of.
+        """
 
     def close(self) -> None:
         """Take back what open did, since nothing is to be changed."""

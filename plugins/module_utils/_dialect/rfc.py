@@ -70,7 +70,7 @@ class Rfc:
         self.nonces = {name: one["nonce"] for name, one in alive.items() if one["nonce"] is not None}
         return state
 
-    def open(self, facts: Dict[str, Any], check: bool) -> Dict[str, Any]:
+    def open(self, facts: Dict[str, Any], check: bool, remembered: Dict[str, Any]) -> Dict[str, Any]:
         """Nothing has to be done to read an RFC host."""
         return facts
 

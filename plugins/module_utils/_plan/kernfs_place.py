@@ -31,12 +31,15 @@ def place(layout: Dict[str, Any], facts: Dict[str, Any], state: Dict[str, Any]) 
 
 
 def bare(layout: Dict[str, Any]) -> Dict[str, Any]:
-    """The layout without addresses of memory, which are wishes that no kernfs host can honour."""
-    if all(one["base"] is None for one in layout["pool"]["memory"]) and all(
-        one["memory"]["base"] is None for one in layout["instances"].values()
-    ):
-        return layout
-    instances = {name: dict(one, memory=dict(one["memory"], base=None)) for name, one in layout["instances"].items()}
+    """The layout without addresses of memory: wishes that no kernfs host can honour, and what its kernel chose, which is no wish."""
+
+    def without(one: Dict[str, Any]) -> Dict[str, Any]:
+        made = dict(one, memory=dict(one["memory"], base=None))
+        if "placed" in one:
+            made["placed"] = dict(one["placed"], base=None)
+        return made
+
+    instances = {name: without(one) for name, one in layout["instances"].items()}
     return dict(layout, instances=instances, pool=dict(layout["pool"], memory=[dict(one, base=None) for one in layout["pool"]["memory"]]))
 
 

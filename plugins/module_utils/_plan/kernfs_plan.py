@@ -38,8 +38,8 @@ def plan(
 def wanted(
     placed: Dict[str, Any], state: Dict[str, Any], facts: Dict[str, Any], only: Optional[Sequence[str]] = None
 ) -> Dict[str, Dict[str, Any]]:
-    """The specs of all instances that are to be there: also those that are only defined, which hold their CPUs and memory."""
-    mine = [name for name, one in placed["instances"].items() if one["state"] != "absent" and (only is None or name in only)]
+    """The specs of the instances that are to run or to be loaded, by name; with only, all others are as they are."""
+    mine = [name for name, one in placed["instances"].items() if one["state"] in ("running", "loaded") and (only is None or name in only)]
     specified = specs.of_all(sorted(mine), placed, facts)
     areas = kernfs_place.offsets(placed["channels"])
     for name, spec in specified.items():
@@ -144,13 +144,15 @@ class _Planner:
         wish = str(self.placed["instances"][name]["state"])
         if old is None:
             self.create.add(name)
-            self._bring_up(name, wish)
+            self.load.add(name)
+            if wish == "running":
+                self.boot.add(name)
             return
         reasons = self._reasons(name, old, wish)
         if wish != "running":
-            if old["status"] == "active" or (wish == "defined" and old["status"] in LOADED) or (reasons and old["status"] in LOADED):
+            if old["status"] == "active" or (reasons and old["status"] in LOADED):
                 self.down.add(name)
-            if wish == "loaded" and (reasons or old["status"] == "ready"):
+            if reasons or old["status"] not in LOADED:
                 self.load.add(name)
             self._refit(name, old)
         elif reasons:
@@ -166,12 +168,6 @@ class _Planner:
             self._refit(name, old)
             self.load.add(name)
         self.boot.add(name)
-
-    def _bring_up(self, name: str, wish: str) -> None:
-        if wish in ("running", "loaded"):
-            self.load.add(name)
-        if wish == "running":
-            self.boot.add(name)
 
     def _refit(self, name: str, old: Dict[str, Any]) -> None:
         """Other CPUs are handed over; with other memory, or another CPU to boot on, an instance is made anew."""

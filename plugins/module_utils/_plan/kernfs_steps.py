@@ -54,7 +54,7 @@ def pool(
     back = {
         "cpus_add": list(cpus_remove),
         "cpus_remove": list(cpus_add),
-        "memory_add": [{"size": one["size"], "node": one["node"]} for one in memory_remove],
+        "memory_add": list(memory_remove),  # not those that are there
         "memory_remove": [],
         "memory_take": args["memory_add"],
         "had": had,
