@@ -161,10 +161,11 @@ class _Run:
 
     def _plan_present(self) -> List[Step]:
         layout = self.layout or {}
-        self._judge(self.dialect.probe(self.facts) + engine.judge(layout, self.facts, None, layout["waivers"]), placed=False)
+        probed = self.dialect.probe(self.facts)
+        self._judge(probed + engine.judge(layout, self.facts, None, layout["waivers"]), placed=False)
         try:
             self.placed = self.dialect.place(layout, self.facts, self.state)
-            self._judge(engine.judge(layout, self.facts, self.placed, layout["waivers"]), placed=True)
+            self._judge(probed + engine.judge(layout, self.facts, self.placed, layout["waivers"]), placed=True)
             wish = self.options
             steps = self.dialect.plan(
                 self.placed, self.state, self.facts, str(self.digest), wish.consent, wish.restart, wish.only

@@ -59,6 +59,7 @@ class Kernfs:
         self.nonces: Dict[str, int] = self.health.nonces
         self.mounted = self.mounted_now = False
         self.facts: Dict[str, Any] = {}
+        self.foreign: List[Dict[str, Any]] = []
         self.created: Dict[str, int] = {}  # instances that were made in this run, and their ids
         self.strange: List[str] = []  # names that somebody else took while we were about to
 
@@ -104,13 +105,19 @@ class Kernfs:
         if not self.system.exists(OVERLAYS + "/new"):
             message = "/%s/new is missing: this kernel could not set up its overlays, so that nothing can be changed" % OVERLAYS
             return [Finding("dialect.overlays", "error", "fail", message, (), "look into the kernel's log for the reason")]
-        return []
+        return [self._left_alone(one) for one in self.foreign]
+
+    @staticmethod
+    def _left_alone(one: Dict[str, Any]) -> Finding:
+        message = "an instance %s is there (id %d, %s) that was not made from here; it is left alone" % (one["name"], one["id"], one["status"])
+        return Finding("dialect.foreign", "info", "fail", message, ())
 
     def observe(self, remembered: Optional[Dict[str, Any]], facts: Dict[str, Any]) -> State:
         """The state of the host. A generation that is not spoken shows nothing."""
         readable = self.mounted and facts["dialect"].get("generation") == "G2" and self.system.exists(OVERLAYS)
         state = kernfs_observe.observe(self.system, self.tree, remembered, facts, readable)
         state["mounted_now"] = self.mounted_now
+        self.foreign = [one for one in state["foreign"]["instances"] if one["name"] not in self.adopt]
         nonces = {name: one["nonce"] for name, one in state["instances"].items() if one["nonce"] is not None}
         self.nonces.update(nonces)
         return state
