@@ -17,7 +17,7 @@ Specs have "id" and "base" as observed (null before the kernel chose them). "mad
 from __future__ import annotations
 
 import errno
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 from .._boot import kexec_file
 from .._plan import kernfs_place, kernfs_plan
@@ -61,6 +61,7 @@ class Kernfs:
         self.facts: Dict[str, Any] = {}
         self.foreign: List[Dict[str, Any]] = []
         self.created: Dict[str, int] = {}  # instances that were made in this run, and their ids
+        self.again: Set[str] = set()  # names of those that were made to take back their removal
         self.strange: List[str] = []  # names that somebody else took while we were about to
 
     def open(self, facts: Dict[str, Any], check: bool, remembered: Dict[str, Any]) -> Dict[str, Any]:
@@ -136,6 +137,13 @@ class Kernfs:
                 message = "an instance %s is there (id %d, %s) that was not made from here" % (name, one["id"], one["status"])
                 hint = "adopt it (adopt: [%s]), remove it by hand, or choose another name" % name
                 findings.append(Finding("placement.foreign", "error", "fail", message, ("instances", name), hint))
+            elif name in named and len(one["cpus"]) < len(one["apic_ids"]):
+                message = "%s cannot be adopted: the numbers of its CPUs (APIC id %s) are not known while they are in the pool" % (
+                    name,
+                    _numbers(one["apic_ids"]),
+                )
+                hint = "remove it by hand and let the layout make it anew"
+                findings.append(Finding("placement.foreign", "error", "fail", message, ("instances", name), hint))
             elif name in named:
                 state["foreign"]["instances"].remove(one)
                 state["instances"][name] = self._adopted(layout, facts, one)
@@ -206,7 +214,7 @@ class Kernfs:
         found = {}
         for spec in [spec for step in steps if step.do == "create" for spec in step.args["specs"]]:
             one = self.tree.instance(spec["name"]) if self._is_mounted() else None
-            if one is not None and self._is_mine(spec, one):
+            if one is not None and spec["name"] not in self.again and self._is_mine(spec, one):
                 found[spec["name"]] = _as_found(spec, one)
         return found
 
@@ -263,6 +271,7 @@ class Kernfs:
         there = self.tree.instances()
         todo = [spec for spec in specs if spec["name"] not in there]
         names = [spec["name"] for spec in specs if spec["name"] in there]
+        self.again |= set() if expect else {spec["name"] for spec in specs}
         if names and expect:
             self.strange += names
             raise Drift("somebody else has made %s meanwhile" % ", ".join(names))

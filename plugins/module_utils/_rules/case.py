@@ -161,7 +161,8 @@ class Case:
     @cached_property
     def consoles(self) -> List[Tuple[str, str]]:
         """(instance, UART) for each instance that has one."""
-        return [(name, instance["console"]["device"]) for name, instance in self.instances.items() if instance["console"] is not None]
+        mine = [(name, one["console"]["device"]) for name, one in self.instances.items() if one["console"] is not None]
+        return [(name, device) for name, device in mine if device.startswith("ttyS")]
 
     @cached_property
     def channels_of(self) -> Dict[str, List[str]]:
