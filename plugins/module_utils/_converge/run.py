@@ -217,6 +217,8 @@ class _Run:
         self.journal.end("applied")
         result["steps"] += [{"do": step.do, "say": step.say, "seconds": 0.0, "result": {}} for step in steps if step.do == "save"]
         self.state = dict(seen, digest=self.digest)
+        if self.layout is not None:
+            result["placed"] = self.dialect.located(self.placed, seen)
         result.update(after=_summary(self.state), instances=instances(self.state), table=seen["table"])
         return result
 

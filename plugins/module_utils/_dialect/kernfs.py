@@ -131,7 +131,7 @@ class Kernfs:
     def _adopt(self, layout: Dict[str, Any], facts: Dict[str, Any], state: State) -> None:
         named = {name for name, one in layout["instances"].items()}
         findings = []
-        for one in list(state["foreign"]["instances"]):
+        for one in list((state.get("foreign") or {}).get("instances") or []):
             name = one["name"]
             if name in named and name not in self.adopt:
                 message = "an instance %s is there (id %d, %s) that was not made from here" % (name, one["id"], one["status"])
@@ -164,6 +164,10 @@ class Kernfs:
         if seen["nonce"] is not None:
             self.nonces[name] = seen["nonce"]
         return dict(seen)
+
+    def located(self, placed: Dict[str, Any], state: State) -> Dict[str, Any]:
+        """The addresses that the kernel chose."""
+        return kernfs_place.located(placed, state)
 
     def plan(self, placed: Dict[str, Any], state: State, facts: Dict[str, Any], digest: str, *wish: Any) -> List[Step]:
         """The steps to a placed layout; see kernfs_plan.plan."""

@@ -11,7 +11,6 @@ from .registry import Outcome, fail, rule
 from .words import at_cmdline
 
 FACTS = "docs/kernfs.md"
-LIMIT = 2047  # characters
 
 
 @rule(
@@ -111,21 +110,3 @@ def life_reboot_blocked(case: Case) -> Iterator[Outcome]:
     if held:
         message = "this host may refuse to reboot while instances are there ({0} of this layout).".format(len(held))
         yield fail(message, (), "before a reboot: state: absent, or stop the instances")
-
-
-@rule(
-    "cmd-file-load",
-    "error",
-    "Command lines fit into one load",
-    "kexec_file_load(2) hands a command line over as it is, in at most 2047 characters; what does not fit is refused.",
-    needs=("dialect.name",),
-    source="kernel/kexec_file.c; COMMAND_LINE_SIZE of x86",
-    anchor="kernel (EINVAL)",
-)
-def cmd_file_load(case: Case) -> Iterator[Outcome]:
-    for name in case.instances if case.picks else ():
-        image = case.image(name)
-        words = "{0} {1}".format(image["cmdline"] if image else "", case.instances[name]["cmdline"]).strip()
-        if len(words) > LIMIT:
-            message = "the command line of {0} has {1} characters, and the kernel takes {2}.".format(name, len(words), LIMIT)
-            yield fail(message, at_cmdline(name), "shorten it, or move words into the initrd")

@@ -7,14 +7,16 @@ from __future__ import annotations
 from .support import RuleCase, both, fact, layout, nothing
 
 KERNFS = fact("dialect", "name", "kernfs")
-BARE = both(KERNFS, fact("dialect", "provider", "kernel"))
+PLACELESS = both(KERNFS, layout("pool", "memory", 0, "base", None), layout("instances", "rt", "memory", "base", None))
+AT_REST = both(layout("instances", "web", "state", "defined"), layout("instances", "rt", "state", "defined"))
+BARE = both(PLACELESS, AT_REST, fact("dialect", "provider", "kernel"))
 CONSOLE = ("instances", "web", "console")
 
 CASES = [
     RuleCase("mem-base-observed", nothing),
     RuleCase(
         "mem-base-observed",
-        KERNFS,
+        both(KERNFS, AT_REST, layout("instances", "rt", "memory", "base", None)),
         "pool chunk 1 is to be at 0x40000000, but this host's kernel picks where it lies.",
     ),
     RuleCase(
@@ -44,12 +46,6 @@ CASES = [
         facts=False,
     ),
     RuleCase("life-id", both(layout("instances", "rt", "id", 7), layout("instances", "web", "id", 8)), facts=False),
-    RuleCase("life-reboot-blocked", KERNFS, "this host may refuse to reboot while instances are there (2 of this layout)."),
+    RuleCase("life-reboot-blocked", PLACELESS, "this host may refuse to reboot while instances are there (2 of this layout)."),
     RuleCase("life-reboot-blocked", nothing),
-    RuleCase(
-        "cmd-file-load",
-        both(KERNFS, layout("instances", "rt", "cmdline", "x" * 2048)),
-        "the command line of rt has 2048 characters, and the kernel takes 2047.",
-    ),
-    RuleCase("cmd-file-load", KERNFS),
 ]
