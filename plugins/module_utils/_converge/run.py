@@ -12,6 +12,7 @@ from .._dialect.base import DialectError
 from .._dialect.choice import choose
 from .._dialect.system import System
 from .._layout import canonical
+from .._plan import collector
 from .._plan.place import PlacementError
 from .._plan.steps import Step
 from .._rules import engine
@@ -161,6 +162,7 @@ class _Run:
     def _plan_absent(self) -> List[Step]:
         return self.dialect.plan_absent(self.state, self.facts)
 
+    @collector.paused
     def _plan_present(self) -> List[Step]:
         layout = self.layout or {}
         probed = self.dialect.probe(self.facts)

@@ -363,8 +363,11 @@ class Kernfs:
             return {"already": True}
         bases = {other.name: other.base for other in self.tree.instances().values()}
         line = kernfs_image.words(spec, self.facts, bases)
-        image = kernfs_image.kernel(spec, self.facts, self.system)
-        self.system.file_load(image, spec["image"]["initrd"], line, one.id)
+        image, lacks = kernfs_image.kernel(spec, self.facts, self.system)
+        try:
+            self.system.file_load(image, spec["image"]["initrd"], line, one.id)
+        except DialectError as error:
+            raise DialectError("%s: %s%s" % (spec["name"], error, lacks), error.errno) from error
         now = self._mine(spec)
         if now.status != "loaded":
             raise DialectError("the kernel took the image of %s, and shows the instance as %s" % (spec["name"], now.status))
