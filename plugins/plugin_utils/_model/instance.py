@@ -29,8 +29,7 @@ class Cpus(Strict):
     )
     pick: one_of("packed", "spread") = Field(  # type: ignore[valid-type]
         default="packed",
-        description="packed: choose CPUs below one cache and in one node where they fit; "
-        "spread: core by core, as far apart as can be.",
+        description="packed: choose CPUs below one cache and in one node where they fit; spread: core by core, as far apart as can be.",
     )
 
     @model_validator(mode="before")
@@ -74,7 +73,12 @@ class Cpus(Strict):
 class Console(Strict):
     """The serial port that belongs to an instance."""
 
-    device: t.Annotated[Text, Field(description="Name of the serial device; mktty0: the console that the host reads at /dev/mktty.", examples=["ttyS1", "mktty0"])]
+    device: t.Annotated[
+        Text,
+        Field(
+            description="Name of the serial device; mktty0: the console that the host reads at /dev/mktty.", examples=["ttyS1", "mktty0"]
+        ),
+    ]
 
     @model_validator(mode="before")
     @classmethod
@@ -85,14 +89,21 @@ class Console(Strict):
     def _serial(self) -> Console:
         if self.device != "mktty0" and not (self.device.startswith("ttyS") and self.device[4:].isdigit()):
             refuse(
-                "console", f"{self.device!r} is neither a serial device of a PC nor the multikernel console", "write ttyS0, ttyS1, ... or mktty0"
+                "console",
+                f"{self.device!r} is neither a serial device of a PC nor the multikernel console",
+                "write ttyS0, ttyS1, ... or mktty0",
             )
         return self
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: t.Any, handler: GetJsonSchemaHandler) -> dict[str, t.Any]:
         long_form = handler(core_schema)
-        device = {"type": "string", "pattern": "^(ttyS[0-9]+|mktty0)$", "description": "Name of the device.", "examples": ["ttyS1", "mktty0"]}
+        device = {
+            "type": "string",
+            "pattern": "^(ttyS[0-9]+|mktty0)$",
+            "description": "Name of the device.",
+            "examples": ["ttyS1", "mktty0"],
+        }
         long_form["properties"]["device"] = device
         return {"title": "Console", "description": "The serial port that belongs to the instance.", "anyOf": [device, long_form]}
 
