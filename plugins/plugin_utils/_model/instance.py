@@ -11,6 +11,8 @@ from .._pydantic import Field, GetJsonSchemaHandler, model_validator
 from .memory import Memory
 from .spelling import CPUS_PATTERN, Count, CpuList, Duration, Name, Strict, Switch, Text, one_of, refuse
 
+LAST_ID = 511
+
 
 class Cpus(Strict):
     """Which CPUs an instance runs on: named ones, or so many to be chosen."""
@@ -131,7 +133,13 @@ class Instance(Strict):
         default="no", description="When an apply starts it again although nothing changed: never, after a panic, or whenever it has ended."
     )
     health: Health | None = Field(default=None, description="When it counts as alive.")
-    id: t.Annotated[int, Field(ge=1, le=511)] | None = Field(
-        default=None, description="Its number in the kernel (dialect kernfs). Left out: the kernel picks.", examples=[7]
+    id: Count | None = Field(
+        default=None, description="Its number in the kernel (dialect kernfs), up to 511. Left out: the kernel picks.", examples=[7]
     )
     trust: Text | None = Field(default=None, description="Label; the isolation report says which labels share what.", examples=["public"])
+
+    @model_validator(mode="after")
+    def _id_in_range(self) -> Instance:
+        if self.id is not None and self.id > LAST_ID:
+            refuse("id", f"{self.id} is no id that a kernel gives", f"choose 1 to {LAST_ID}, or leave it out")
+        return self
