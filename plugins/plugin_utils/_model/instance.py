@@ -141,5 +141,5 @@ class Instance(Strict):
     @model_validator(mode="after")
     def _id_in_range(self) -> Instance:
         if self.id is not None and self.id > LAST_ID:
-            refuse("id", f"{self.id} is no id that a kernel gives", f"choose 1 to {LAST_ID}, or leave it out")
+            refuse("id", f"the id {self.id} is none that a kernel gives", f"choose 1 to {LAST_ID}, or leave it out")
         return self

@@ -91,7 +91,7 @@ CASES: list[tuple[str, t.Any, str]] = [
         "tty1",
         "instances.rt.console: 'tty1' is neither a serial device of a PC nor the multikernel console (write ttyS0, ttyS1, ... or mktty0)",
     ),
-    ("instances.rt.id", 512, "instances.rt.id: 512 is no id that a kernel gives (choose 1 to 511, or leave it out)"),
+    ("instances.rt.id", 512, "instances.rt: the id 512 is none that a kernel gives (choose 1 to 511, or leave it out)"),
     ("instances.rt.state", "up", "instances.rt.state: 'up' is not one of running, loaded, defined, absent"),
     ("instances.web.restart", True, "instances.web.restart: true is not one of no, on-failure, always"),
     (
