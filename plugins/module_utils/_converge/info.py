@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Sequence
 
+from .._dialect.base import DialectError
 from .._dialect.choice import choose
 from .._dialect.system import System
 from .._layout import canonical
-from .._plan.place import PlacementError, place
-from .._plan.plan import plan
+from .._plan.place import PlacementError
 from .._rules import engine
 from . import recover
 from .journal import Journal
-from .run import Options, check_shape, image_paths, instances
+from .run import ApplyError, Options, check_shape, image_paths, instances
 from .store import Store
 
 
@@ -32,8 +32,12 @@ def info(layout: Optional[Dict[str, Any]] = None, system: Optional[Any] = None, 
     kept = store.state()
     cut = Journal(machine.root).interrupted()
     facts = machine.facts(sorted({*image_paths(layout), *images}), recover.topology(cut, kept))
-    dialect = choose(facts, machine, Options.health_timeout, {})
-    state = dialect.observe(kept, facts)
+    dialect = choose(facts, machine, Options.health_timeout, {}, "auto", (), kept)
+    try:
+        facts = dialect.open(facts, True, recover.topology(cut, kept))
+        state = dialect.observe(kept, facts)
+    except DialectError as error:
+        raise ApplyError(str(error)) from error
     findings = [recover.warning(cut)] if cut else []
     found = {
         "changed": False,
@@ -48,18 +52,18 @@ def info(layout: Optional[Dict[str, Any]] = None, system: Optional[Any] = None, 
         "plan": None,
     }
     if layout is not None:
-        findings += dialect.probe(facts) + _judge(layout, facts, state, found)
+        findings += dialect.probe(facts) + _judge(dialect, layout, facts, state, found)
     found["findings"] = [one.to_dict() for one in findings if one.verdict != "pass"]
     return found
 
 
-def _judge(layout: Dict[str, Any], facts: Dict[str, Any], state: Dict[str, Any], found: Dict[str, Any]) -> List[Any]:
+def _judge(dialect: Any, layout: Dict[str, Any], facts: Dict[str, Any], state: Dict[str, Any], found: Dict[str, Any]) -> List[Any]:
     findings: List[Any] = engine.judge(layout, facts, None, layout["waivers"])
     try:
-        placed = place(layout, facts, state)
+        placed = dialect.place(layout, facts, state)
         findings = engine.judge(layout, facts, placed, layout["waivers"])
         found["placed"] = placed
-        found["plan"] = [step.to_dict() for step in plan(placed, state, facts, canonical.digest(layout))]
+        found["plan"] = [step.to_dict() for step in dialect.plan(placed, state, facts, canonical.digest(layout))]
     except PlacementError as error:
         findings = findings + error.findings
     return findings

@@ -11,9 +11,9 @@ import random
 import time
 from typing import Any, Dict, Iterable, List, Optional, Union
 
-from .._boot import assemble, fdt, kexec, kexec_file
+from .._boot import assemble, fdt, kernel_file, kexec, kexec_file, payload
+from .._host import console, files, mounts, physmem
 from .._host import facts as host_facts
-from .._host import files, mounts, physmem
 from .base import DialectError
 
 
@@ -102,6 +102,24 @@ class System:
             mounts.mount(self.root)
         except OSError as error:
             raise DialectError("/%s cannot be mounted: %s" % (mounts.PLACE, error.strerror), error.errno) from error
+
+    def unmount_kernfs(self) -> None:
+        """Unmount it from /sys/fs/multikernel. Raises DialectError."""
+        try:
+            mounts.unmount(self.root)
+        except OSError as error:
+            raise DialectError("/%s cannot be unmounted: %s" % (mounts.PLACE, error.strerror), error.errno) from error
+
+    def open_console(self, instance: int) -> Optional[console.Console]:
+        """The host's end of the console of the instance of this id, None where there is none."""
+        return console.open_at(self.root, instance)
+
+    def unpacked(self, path: str, digest: Optional[str] = None) -> kernel_file.KernelFile:
+        """A kernel for kexec_file_load(2), unpacked where it is a bzImage. Raises DialectError."""
+        try:
+            return kernel_file.prepare(files.path_below(self.root, path), True, digest)
+        except (OSError, ValueError, payload.PayloadError) as error:
+            raise DialectError("the kernel %s cannot be unpacked: %s" % (path, error)) from error
 
     def file_load(self, kernel: Union[str, bytes, memoryview], initrd: Optional[str], cmdline: str, instance: int) -> None:
         """kexec_file_load(2): a kernel (path, or its bytes) and an initrd (path) for the instance of this id. Raises DialectError."""

@@ -19,14 +19,16 @@ every key is present and null where nothing was given::
                            "cmdline": str, "console": {"device": "ttyS1"} | null,
                            "state": "running" | "loaded" | "defined" | "absent",
                            "restart": "no" | "on-failure" | "always",
-                           "health": {"channel": str | null, "within": float} | null, "trust": str | null}},
+                           "health": {"channel": str | null, "within": float} | null,
+                           "trust": str | null, "id": int (left out: the kernel picks)}},
      "channels": {"beat": {"between": ["host", "web"], "kind": "ipi" | "shared_memory", "slots": int | null,
                            "message_size": int | null, "size": int | null, "writer": str | null}},
      "policy": {"isolation": {"minimum_grade": str | null}, "disruption": "refuse" | "allow"},
      "waivers": {"rule-id": "reason"}}
 
 A *placed* layout is a canonical layout whose instances and channels carry a key "placed" besides: for an instance
-{"cpus": [logical], "apic_ids": [int], "base": int, "size": int, "low": int | null, "entry": int}, for a channel
+{"cpus": [logical], "apic_ids": [int], "base": int | null, "size": int, "low": int | null, "entry": int | null},
+where null is what the kernel picks, for a channel
 {"address": int, "size": int, "ends": [apic id, apic id]}.
 """
 
@@ -185,16 +187,17 @@ _INSTANCE = shape.record(
         "trust": shape.optional(shape.text),
     },
     {
+        "id": shape.optional(shape.integer()),
         "placed": shape.record(
             {
                 "cpus": _IDS,
                 "apic_ids": _IDS,
-                "base": shape.integer(),
+                "base": shape.optional(shape.integer()),
                 "size": shape.integer(),
                 "low": shape.optional(shape.integer()),
-                "entry": shape.integer(),
+                "entry": shape.optional(shape.integer()),
             }
-        )
+        ),
     },
 )
 _CHANNEL = shape.record(
@@ -206,7 +209,11 @@ _CHANNEL = shape.record(
         "size": shape.optional(shape.integer()),
         "writer": shape.optional(shape.text),
     },
-    {"placed": shape.record({"address": shape.integer(), "size": shape.integer(), "ends": shape.listing(shape.integer(), length=2)})},
+    {
+        "placed": shape.record(
+            {"address": shape.optional(shape.integer()), "size": shape.integer(), "ends": shape.listing(shape.integer(), length=2)}
+        )
+    },
 )
 _LAYOUT = shape.record(
     {

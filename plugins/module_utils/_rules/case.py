@@ -54,8 +54,11 @@ class Case:
     """One layout to be judged. facts and placed may be None: then the rules know less, and say so."""
 
     def __init__(self, layout: Dict[str, Any], facts: Optional[Dict[str, Any]], placed: Optional[Dict[str, Any]]) -> None:
-        self.layout = placed if placed is not None else layout
         self.facts = facts
+        self.given_layout = layout
+        layout = placed if placed is not None else layout
+        # where the kernel picks every address, those of the layout are wishes, and no rule may build on them
+        self.layout = self._bare(layout) if self.picks else layout
         self.placed = placed is not None
 
     def fact(self, dotted: str) -> Any:
@@ -66,6 +69,17 @@ class Case:
                 return None
             value = value.get(key)
         return value
+
+    @property
+    def picks(self) -> bool:
+        """Whether the host's kernel picks where memory lies, at run time and out of what it uses itself (dialect kernfs)."""
+        return bool(self.fact("dialect.name") == "kernfs")
+
+    @staticmethod
+    def _bare(layout: Dict[str, Any]) -> Dict[str, Any]:
+        from .._plan.kernfs_place import bare  # placement is not needed to judge a layout alone, and takes its time to load
+
+        return bare(layout)
 
     # instances and images
 
@@ -152,7 +166,8 @@ class Case:
     @cached_property
     def consoles(self) -> List[Tuple[str, str]]:
         """(instance, UART) for each instance that has one."""
-        return [(name, instance["console"]["device"]) for name, instance in self.instances.items() if instance["console"] is not None]
+        mine = [(name, one["console"]["device"]) for name, one in self.instances.items() if one["console"] is not None]
+        return [(name, device) for name, device in mine if device.startswith("ttyS")]
 
     @cached_property
     def channels_of(self) -> Dict[str, List[str]]:
@@ -281,7 +296,7 @@ class Case:
     @cached_property
     def areas(self) -> List[Tuple[int, int, str, str]]:
         """(base, end, "channel", name) of the areas of channels that are placed, sorted."""
-        places = [(name, channel["placed"]) for name, channel in self.channels if "placed" in channel]
+        places = [(name, channel["placed"]) for name, channel in self.channels if "placed" in channel and not self.picks]
         return sorted((where["address"], where["address"] + where["size"], "channel", name) for name, where in places)
 
     @cached_property

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Tuple
 
-from .._dialect import observe
-from .._dialect.base import OBSERVED, UNVERIFIABLE, State
+from . import observe
+from .base import OBSERVED, UNVERIFIABLE, State
 
 WAIT = 2 * observe.BEAT_WAIT  # seconds; a loaded host may let an instance miss a beat
 
