@@ -31,6 +31,7 @@ static void interrupt(void *unused, int vector)
 	rcu_read_lock();
 	list_for_each_entry_rcu(channel, &channels, node)
 		mk_channel_look(channel);
+	mk_client_look();
 	rcu_read_unlock();
 }
 
