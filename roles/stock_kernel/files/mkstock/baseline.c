@@ -7,6 +7,7 @@
  */
 #include "kernfs.h"
 
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 static bool pool_is_empty(void)
@@ -94,7 +95,8 @@ static void find_alias(const struct mk_fdt *fdt, int aliases, const char *name, 
 
 	if (aliases == MK_NO_NODE)
 		return;
-	for (offset = 0; (alias = mk_fdt_property_name(fdt, aliases, &offset)); ) {
+	for (offset = 0; !fatal_signal_pending(current) && (alias = mk_fdt_property_name(fdt, aliases, &offset)); ) {
+		cond_resched();
 		if (mk_fdt_string(fdt, aliases, alias, &path) || strncmp(path, prefix, strlen(prefix)) ||
 		    strcmp(path + strlen(prefix), name) || strlen(alias) >= sizeof(device->alias))
 			continue;
@@ -108,7 +110,8 @@ static void take_devices(const struct mk_fdt *fdt, int devices, int aliases)
 	struct mk_device *device;
 	int node = MK_NO_NODE;
 
-	while ((node = mk_fdt_child(fdt, devices, node)) != MK_NO_NODE) {
+	while ((node = mk_fdt_child(fdt, devices, node)) != MK_NO_NODE && !fatal_signal_pending(current)) {
+		cond_resched();
 		if (mk_device_parse(fdt, node, &device) || !device)
 			continue;
 		find_alias(fdt, aliases, mk_fdt_name(fdt, node), device);

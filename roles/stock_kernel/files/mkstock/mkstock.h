@@ -177,6 +177,7 @@ struct mk_area {
 	u32 ring[2];
 };
 int mk_area_map(struct mk_area *area, u64 address);
+int mk_area_create(u64 address, u32 slots, u32 message_size, u32 apic_id0, u32 apic_id1);
 void mk_area_unmap(struct mk_area *area);
 u32 mk_area_apic_id(const struct mk_area *area, unsigned int end);
 void mk_area_attach(struct mk_area *area, unsigned int end, bool attached);
