@@ -8,243 +8,80 @@
  *
  * Reads and writes take no lock of an inode, so mk_tree_lock lies inside those: rmdir() comes with them held.
  */
-#include "kernfs.h"
+#include "filesystem.h"
 
 #include <linux/dcache.h>
 #include <linux/err.h>
-#include <linux/fs.h>
 #include <linux/fs_context.h>
 #include <linux/kobject.h>
-#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
-#include <linux/slab.h>
 #include <linux/sysfs.h>
-#include <linux/uaccess.h>
-
-enum kind {
-	ROOT, INSTANCES, OVERLAYS, SPAWN, TRANSACTION, NR_DIRECTORIES,	/* directories */
-	ROOT_TREE = NR_DIRECTORIES, OVERLAY_NEW,
-	SPAWN_ID, SPAWN_STATUS, SPAWN_TREE,
-	TX_ID, TX_STATUS, TX_TARGET, TX_RESOURCES, TX_BLOB, NR_KINDS
-};
 
 /* What directories hold by fixed names. */
 static const struct {
-	enum kind parent;
+	enum mk_kind parent;
 	const char *name;
 	umode_t mode;
-} entries[NR_KINDS] = {
-	[INSTANCES] = { ROOT, "instances", S_IFDIR | 0755 },
-	[OVERLAYS] = { ROOT, "overlays", S_IFDIR | 0755 },
-	[ROOT_TREE] = { ROOT, "device_tree", S_IFREG | 0644 },
-	[OVERLAY_NEW] = { OVERLAYS, "new", S_IFREG | 0200 },
-	[SPAWN_ID] = { SPAWN, "id", S_IFREG | 0444 },
-	[SPAWN_STATUS] = { SPAWN, "status", S_IFREG | 0444 },
-	[SPAWN_TREE] = { SPAWN, "device_tree", S_IFREG | 0444 },
-	[TX_ID] = { TRANSACTION, "id", S_IFREG | 0444 },
-	[TX_STATUS] = { TRANSACTION, "status", S_IFREG | 0444 },
-	[TX_TARGET] = { TRANSACTION, "instance", S_IFREG | 0444 },
-	[TX_RESOURCES] = { TRANSACTION, "resources", S_IFREG | 0444 },
-	[TX_BLOB] = { TRANSACTION, "dtbo", S_IFREG | 0444 },
+} entries[MK_IN_NR_KINDS] = {
+	[MK_IN_INSTANCES] = { MK_IN_ROOT, "instances", S_IFDIR | 0755 },
+	[MK_IN_OVERLAYS] = { MK_IN_ROOT, "overlays", S_IFDIR | 0755 },
+	[MK_IN_ROOT_TREE] = { MK_IN_ROOT, "device_tree", S_IFREG | 0644 },
+	[MK_IN_OVERLAY_NEW] = { MK_IN_OVERLAYS, "new", S_IFREG | 0200 },
+	[MK_IN_SPAWN_ID] = { MK_IN_SPAWN, "id", S_IFREG | 0444 },
+	[MK_IN_SPAWN_STATUS] = { MK_IN_SPAWN, "status", S_IFREG | 0444 },
+	[MK_IN_SPAWN_TREE] = { MK_IN_SPAWN, "device_tree", S_IFREG | 0444 },
+	[MK_IN_TX_ID] = { MK_IN_TRANSACTION, "id", S_IFREG | 0444 },
+	[MK_IN_TX_STATUS] = { MK_IN_TRANSACTION, "status", S_IFREG | 0444 },
+	[MK_IN_TX_TARGET] = { MK_IN_TRANSACTION, "instance", S_IFREG | 0444 },
+	[MK_IN_TX_RESOURCES] = { MK_IN_TRANSACTION, "resources", S_IFREG | 0444 },
+	[MK_IN_TX_BLOB] = { MK_IN_TRANSACTION, "dtbo", S_IFREG | 0444 },
 };
-
-/* An inode's number tells its kind. */
-#define KINDS 16
-static_assert(NR_KINDS < KINDS);
-
-static enum kind kind_of(const struct inode *inode)
-{
-	return inode->i_ino % KINDS;
-}
-
-static struct mk_spawn *spawn_of(const struct inode *inode)
-{
-	return container_of(inode->i_private, struct mk_spawn, object);
-}
 
 static struct mk_transaction *transaction_of(const struct inode *inode)
 {
 	return container_of(inode->i_private, struct mk_transaction, object);
 }
 
-/* --- files */
-
-static void *text(size_t *size, const char *format, ...)
-{
-	va_list arguments;
-	char *line;
-
-	va_start(arguments, format);
-	line = kvasprintf(GFP_KERNEL, format, arguments);
-	va_end(arguments);
-	if (!line)
-		return ERR_PTR(-ENOMEM);
-	*size = strlen(line);
-	return line;
-}
-
-static void *status(struct mk_spawn *spawn, size_t *size)
-{
-	/* one that ended by itself is found out now, unless somebody is at work who will look, too */
-	if (!READ_ONCE(spawn->gone) && mutex_trylock(&mk_tree_lock)) {
-		if (!spawn->gone)
-			mk_spawn_refresh(spawn);
-		mutex_unlock(&mk_tree_lock);
-	}
-	return text(size, "%s\n", mk_spawn_state(spawn));
-}
-
-static void *contents(const struct inode *inode, size_t *size)
-{
-	void *blob;
-
-	switch (kind_of(inode)) {
-	case ROOT_TREE:
-	case SPAWN_TREE:
-		if (mutex_lock_killable(&mk_tree_lock))
-			return ERR_PTR(-EINTR);
-		blob = kind_of(inode) == ROOT_TREE ? mk_tree_root(size) : mk_tree_spawn(spawn_of(inode), size);
-		mutex_unlock(&mk_tree_lock);
-		return blob;
-	case SPAWN_ID:
-		return text(size, "%u\n", spawn_of(inode)->id);
-	case SPAWN_STATUS:
-		return status(spawn_of(inode), size);
-	case TX_ID:
-		return text(size, "%u\n", transaction_of(inode)->id);
-	case TX_STATUS:
-		return text(size, "%s\n", mk_transaction_status(transaction_of(inode)));
-	case TX_TARGET:
-		return text(size, "%s\n", transaction_of(inode)->target);
-	case TX_RESOURCES:
-		return text(size, "%s\n", transaction_of(inode)->resources);
-	case TX_BLOB:
-		*size = transaction_of(inode)->size;
-		blob = kvmalloc(*size, GFP_KERNEL);
-		if (blob)
-			memcpy(blob, transaction_of(inode)->blob, *size);
-		return blob ? blob : ERR_PTR(-ENOMEM);
-	default:
-		return ERR_PTR(-EINVAL);
-	}
-}
-
-/* One picture for each open of the root's tree; all else is asked anew at each read(), and a page at most. */
-static ssize_t file_read(struct file *file, char __user *user, size_t size, loff_t *pos)
-{
-	struct inode *inode = file_inode(file);
-	bool keeps = kind_of(inode) == ROOT_TREE;
-	void *now, *kept = READ_ONCE(file->private_data);
-	size_t total;
-	ssize_t ret;
-
-	if (kept)
-		return simple_read_from_buffer(user, size, pos, kept, mk_fdt_total(kept));
-	now = contents(inode, &total);
-	if (IS_ERR(now))
-		return PTR_ERR(now);
-	if (!keeps)
-		size = min_t(size_t, size, PAGE_SIZE);
-	ret = simple_read_from_buffer(user, size, pos, now, total);
-	if (!keeps || cmpxchg(&file->private_data, NULL, now))
-		kvfree(now);
-	return ret;
-}
-
-static ssize_t file_write(struct file *file, const char __user *user, size_t size, loff_t *pos)
-{
-	struct inode *inode = file_inode(file);
-	bool overlay = kind_of(inode) == OVERLAY_NEW;
-	void *blob;
-	int ret;
-
-	/* the real file has no atomic length, so a longer write is cut, and the rest comes at an offset that is refused */
-	if (overlay)
-		size = min_t(size_t, size, PAGE_SIZE);
-	else if (size > MK_TREE_MAX)
-		return -E2BIG;
-	if (overlay && *pos)
-		return -EINVAL;
-	i_size_write(inode, MK_TREE_MAX);
-	blob = kvmalloc(size + 1, GFP_KERNEL);
-	if (!blob)
-		return -ENOMEM;
-	ret = copy_from_user(blob, user, size) ? -EFAULT : 0;
-	if (!ret && mutex_lock_killable(&mk_tree_lock))
-		ret = -EINTR;
-	else if (!ret) {
-		ret = overlay ? mk_transaction_submit(blob, size) : mk_baseline(blob, size);
-		mutex_unlock(&mk_tree_lock);
-	}
-	kvfree(blob);
-	if (ret)
-		return ret;
-	*pos += size;
-	return size;
-}
-
-static int file_open(struct inode *inode, struct file *file)
-{
-	i_size_write(inode, MK_TREE_MAX);
-	return 0;
-}
-
-static int file_release(struct inode *inode, struct file *file)
-{
-	i_size_write(inode, MK_TREE_MAX);	/* whoever opened with O_TRUNC has set it to 0 */
-	kvfree(file->private_data);
-	return 0;
-}
-
-static const struct file_operations file_fops = {
-	.owner = THIS_MODULE,
-	.open = file_open,
-	.release = file_release,
-	.read = file_read,
-	.write = file_write,
-	.llseek = generic_file_llseek,
-};
-
 /* --- directories */
 
 static const struct inode_operations plain_directory, overlays_directory;
 static const struct file_operations directory_fops;
 
-static struct inode *new_entry(struct super_block *sb, enum kind kind, umode_t mode, struct mk_object *object)
+static struct inode *new_entry(struct super_block *sb, enum mk_kind kind, umode_t mode, struct mk_object *object)
 {
 	struct inode *inode = new_inode(sb);
 
 	if (!inode)
 		return NULL;
-	inode->i_ino = (object ? object->serial : 0) * KINDS + kind;
+	inode->i_ino = (object ? object->serial : 0) * MK_IN_KINDS + kind;
 	inode->i_mode = mode;
 	inode->i_private = object ? mk_object_get(object) : NULL;
 	if (S_ISDIR(mode)) {
-		inode->i_op = kind == OVERLAYS ? &overlays_directory : &plain_directory;
+		inode->i_op = kind == MK_IN_OVERLAYS ? &overlays_directory : &plain_directory;
 		inode->i_fop = &directory_fops;
 		set_nlink(inode, 2);
 	} else {
-		inode->i_fop = &file_fops;
+		inode->i_fop = &mk_file_operations;
 		inode->i_size = MK_TREE_MAX;
 	}
 	return inode;
 }
 
-static void name_of(const struct mk_object *object, enum kind parent, char *name, size_t size)
+static void name_of(const struct mk_object *object, enum mk_kind parent, char *name, size_t size)
 {
-	if (parent == INSTANCES)
+	if (parent == MK_IN_INSTANCES)
 		snprintf(name, size, "%s", container_of(object, struct mk_spawn, object)->name);
 	else
 		snprintf(name, size, "tx_%u", container_of(object, struct mk_transaction, object)->id);
 }
 
-static struct list_head *objects_in(enum kind directory)
+static struct list_head *objects_in(enum mk_kind directory)
 {
 	switch (directory) {
-	case INSTANCES:
+	case MK_IN_INSTANCES:
 		return &mk_spawns;
-	case OVERLAYS:
+	case MK_IN_OVERLAYS:
 		return &mk_transactions;
 	default:
 		return NULL;
@@ -252,7 +89,7 @@ static struct list_head *objects_in(enum kind directory)
 }
 
 /* The inode of what has that name now; NULL for nothing. */
-static struct inode *find_object(struct super_block *sb, enum kind parent, const char *wanted)
+static struct inode *find_object(struct super_block *sb, enum mk_kind parent, const char *wanted)
 {
 	struct list_head *list = objects_in(parent);
 	struct mk_object *object;
@@ -266,7 +103,7 @@ static struct inode *find_object(struct super_block *sb, enum kind parent, const
 		name_of(object, parent, name, sizeof(name));
 		if (strcmp(name, wanted))
 			continue;
-		inode = new_entry(sb, parent == INSTANCES ? SPAWN : TRANSACTION, S_IFDIR | 0755, object);
+		inode = new_entry(sb, parent == MK_IN_INSTANCES ? MK_IN_SPAWN : MK_IN_TRANSACTION, S_IFDIR | 0755, object);
 		if (inode)
 			object->inode = inode;
 		else
@@ -279,10 +116,10 @@ static struct inode *find_object(struct super_block *sb, enum kind parent, const
 
 static struct inode *find_entry(struct inode *directory, const char *name)
 {
-	enum kind parent = kind_of(directory), kind;
+	enum mk_kind parent = mk_kind_of(directory), kind;
 	struct inode *inode;
 
-	for (kind = INSTANCES; kind < NR_KINDS; kind++) {
+	for (kind = MK_IN_INSTANCES; kind < MK_IN_NR_KINDS; kind++) {
 		if (!entries[kind].name || entries[kind].parent != parent || strcmp(entries[kind].name, name))
 			continue;
 		inode = new_entry(directory->i_sb, kind, entries[kind].mode, directory->i_private);
@@ -306,13 +143,13 @@ static struct dentry *directory_lookup(struct inode *directory, struct dentry *d
 	return NULL;
 }
 
-static bool emit_fixed(struct dir_context *context, enum kind parent, u64 serial)
+static bool emit_fixed(struct dir_context *context, enum mk_kind parent, u64 serial)
 {
-	enum kind kind;
+	enum mk_kind kind;
 
-	for (kind = context->pos - 2; kind < NR_KINDS; kind++, context->pos++)
+	for (kind = context->pos - 2; kind < MK_IN_NR_KINDS; kind++, context->pos++)
 		if (entries[kind].name && entries[kind].parent == parent &&
-		    !dir_emit(context, entries[kind].name, strlen(entries[kind].name), serial * KINDS + kind,
+		    !dir_emit(context, entries[kind].name, strlen(entries[kind].name), serial * MK_IN_KINDS + kind,
 			      S_ISDIR(entries[kind].mode) ? DT_DIR : DT_REG))
 			return false;
 	return true;
@@ -322,24 +159,24 @@ static bool emit_fixed(struct dir_context *context, enum kind parent, u64 serial
 static int directory_iterate(struct file *file, struct dir_context *context)
 {
 	struct inode *inode = file_inode(file);
-	enum kind parent = kind_of(inode);
+	enum mk_kind parent = mk_kind_of(inode);
 	struct list_head *list = objects_in(parent);
 	struct mk_object *object;
 	char name[MK_NAME_SIZE];
 
 	if (!dir_emit_dots(file, context))
 		return 0;
-	if (context->pos < 2 + NR_KINDS && !emit_fixed(context, parent, inode->i_ino / KINDS))
+	if (context->pos < 2 + MK_IN_NR_KINDS && !emit_fixed(context, parent, inode->i_ino / MK_IN_KINDS))
 		return 0;
 	if (!list)
 		return 0;
 	mutex_lock(&mk_list_lock);
 	list_for_each_entry(object, list, node) {
-		if (object->serial + 2 + NR_KINDS < context->pos)
+		if (object->serial + 2 + MK_IN_NR_KINDS < context->pos)
 			continue;
-		context->pos = object->serial + 2 + NR_KINDS;
+		context->pos = object->serial + 2 + MK_IN_NR_KINDS;
 		name_of(object, parent, name, sizeof(name));
-		if (!dir_emit(context, name, strlen(name), object->serial * KINDS + (parent == INSTANCES ? SPAWN : TRANSACTION),
+		if (!dir_emit(context, name, strlen(name), object->serial * MK_IN_KINDS + (parent == MK_IN_INSTANCES ? MK_IN_SPAWN : MK_IN_TRANSACTION),
 			      DT_DIR))
 			break;
 		context->pos++;
@@ -354,7 +191,7 @@ static int overlays_rmdir(struct inode *directory, struct dentry *dentry)
 	struct inode *inode = d_inode(dentry);
 	int ret;
 
-	if (kind_of(inode) != TRANSACTION)
+	if (mk_kind_of(inode) != MK_IN_TRANSACTION)
 		return -EPERM;
 	if (mutex_lock_killable(&mk_tree_lock))
 		return -EINTR;
@@ -411,7 +248,7 @@ static int fill_super(struct super_block *sb, struct fs_context *fc)
 	sb->s_op = &super_operations;
 	sb->s_time_gran = 1;
 	sb->s_maxbytes = MAX_LFS_FILESIZE;
-	root = new_entry(sb, ROOT, S_IFDIR | 0755, NULL);
+	root = new_entry(sb, MK_IN_ROOT, S_IFDIR | 0755, NULL);
 	sb->s_root = root ? d_make_root(root) : NULL;
 	return sb->s_root ? 0 : -ENOMEM;
 }

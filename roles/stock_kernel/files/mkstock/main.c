@@ -36,11 +36,11 @@ static const struct part host_parts[] = {
 	{ mk_pool_start, mk_pool_stop },
 	{ mk_start_start, mk_start_stop },
 	{ mk_instance_start, mk_instance_stop },
+	{ mk_kernfs_start, mk_kernfs_stop },	/* its pool goes after the channels that lie in it */
 	{ mk_channels_start, mk_channels_stop },
 	{ NULL, mk_select_stop },
 	{ mk_image_start, mk_image_stop },
 	{ mk_window_start, mk_window_stop },
-	{ mk_kernfs_start, mk_kernfs_stop },
 	{ mk_control_start, mk_control_stop },
 	{ mk_hook_start, mk_hook_stop },
 	{ }

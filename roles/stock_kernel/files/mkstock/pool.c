@@ -22,7 +22,7 @@ static int nr_pool_param;
 module_param_array_named(pool, pool_param, ullong, &nr_pool_param, 0444);
 MODULE_PARM_DESC(pool, "START,SIZE[,START,SIZE...]: memory for instances");
 
-/* A user-space mapping of /dev/mkstock: while it lives, its memory must not go back to the host. */
+/* A user-space mapping of /dev/mkstock, or a channel: while it lives, its memory must not go back to the host. */
 struct mk_pin {
 	struct list_head node;
 	struct mk_range range;

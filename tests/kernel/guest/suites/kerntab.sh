@@ -203,11 +203,11 @@ says 'Cannot assign|not available' "outside of the pool" write channels "create 
 mkt halt $id >/dev/null
 mkt exec $id >/dev/null
 says "16" "a restart leaves the area alone" sh -c "echo 'remove talk' >$control/channels; echo 'add talk $area 0' >$control/channels; grep -o 'slots=16' $control/channels"
-write channels "remove talk" >/dev/null
 mkt force $id >/dev/null
 mkt fileunload $id >/dev/null
 for name in $(ls $fs/instances); do remove $name >/dev/null; done
 says '^$' "no instance is left" ls $fs/instances
+fails "pool memory-remove with a channel in it" overlay /resources memory-remove{ memory@0{ reg:u64=$chunk,0x10000000 } }
 write kill 1 >/dev/null
 mkt unload >/dev/null
 online 1
