@@ -23,7 +23,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SCRIPTS = HERE.parent.parent / "scripts"
-DEFAULT_RELEASE = "6.1.0-56-amd64"
+DEFAULT_RELEASE = subprocess.run([SCRIPTS / "stock-release"], check=True, capture_output=True, text=True).stdout.strip()
 UP_MARK = "# guest up"
 PASSED_MARK = "# passed"
 
@@ -113,6 +113,7 @@ class Parts:
 
         inner = dict(programs)
         inner["init"] = (0o755, (HERE / "guest/instance-init").read_bytes())
+        inner["bin/console"] = (0o755, (HERE.parent.parent / "examples/images/agent/console").read_bytes())
         inner["mkstock.ko"] = (0o644, Path(output_of(SCRIPTS / "build-mkstock", instance)).read_bytes())
         outer = dict(programs)
         outer["init"] = (0o755, (HERE / "guest/init").read_bytes())
