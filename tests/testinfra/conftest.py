@@ -37,3 +37,9 @@ def trouble(host) -> list[str]:
     assert lines, "the kernel log is empty or may not be read"
     loaded = [number for number, line in enumerate(lines) if "mkstock: loading out-of-tree module" in line]
     return [line for line in lines[loaded[0] if loaded else 0 :] if TROUBLE.search(line)]
+
+
+@pytest.fixture(scope="session")
+def dialect() -> str:
+    """The dialect that the scenario is about."""
+    return os.environ["LAB_DIALECT"]

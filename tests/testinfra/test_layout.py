@@ -10,8 +10,8 @@ LINUX = ("db", "web")
 CONSOLES = {"web": "com2", "db": "com3"}
 
 
-def test_host_kernel_speaks_the_rfc_dialect(multikernel):
-    assert multikernel.dialect == "rfc"
+def test_host_kernel_speaks_the_dialect_of_the_scenario(multikernel, dialect):
+    assert multikernel.dialect == dialect
 
 
 def test_host_has_given_up_exactly_the_cores_of_the_instances(multikernel):
@@ -21,16 +21,24 @@ def test_host_has_given_up_exactly_the_cores_of_the_instances(multikernel):
     assert owned == [1, 2, 3]
 
 
-def test_instances_own_disjoint_memory_that_is_not_the_hosts(host, multikernel):
+def test_instances_own_disjoint_memory(multikernel):
     ranges = sorted(instance.memory for instance in multikernel.instances)
     assert len(ranges) == 3
     for before, after in zip(ranges, ranges[1:]):
         assert before.end <= after.base
+
+
+def test_memory_of_instances_is_not_the_hosts(host, multikernel, dialect):
+    if dialect == "kernfs":
+        for instance in multikernel.instances:
+            assert instance.regions == [instance.memory]
+            assert any(one.base <= instance.memory.base and instance.memory.end <= one.end for one in multikernel.pool)
+        return
     blocks = host.run("cd /sys/devices/system/memory; grep -l offline memory*/state").stdout
     size = int(host.file("/sys/devices/system/memory/block_size_bytes").content_string, 16)
     offline = {int(line.split("/")[0].removeprefix("memory")) for line in blocks.splitlines()}
-    for one in ranges:
-        assert set(range(one.base // size, (one.end - 1) // size + 1)) <= offline
+    for instance in multikernel.instances:
+        assert set(range(instance.memory.base // size, (instance.memory.end - 1) // size + 1)) <= offline
 
 
 @pytest.mark.parametrize("name", ["db", "tiny", "web"])

@@ -10,6 +10,7 @@ Everything is read from the target at the time of the question, through testinfr
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 
 from ...module_utils._boot import channel as channel_area
@@ -19,6 +20,7 @@ from ...module_utils._layout import cpuset
 
 STATE = "/var/lib/multikernel/state.json"
 MKSTOCK = "/sys/kernel/mkstock"
+KERNFS = "/sys/fs/multikernel"
 
 # Runs on the target: reads physical memory; with a third argument it waits until the 8 bytes at offset 8 change.
 # /dev/mkstock also reaches offlined memory blocks, which /dev/mem refuses.
@@ -88,7 +90,7 @@ class Multikernel:
     @property
     def dialect(self) -> str | None:
         """How the kernel is spoken to: rfc, kernfs, or None for a kernel without multikernel support."""
-        if self._host.file("/sys/fs/multikernel").exists:
+        if self._host.file(KERNFS).exists:
             return "kernfs"
         return "rfc" if self._host.file("/proc/multikernel").exists else None
 
@@ -127,8 +129,15 @@ class Multikernel:
     @property
     def pool(self) -> list[Range] | None:
         """The memory that instances may be made of, None when the kernel does not tell."""
+        if self.dialect == "kernfs":
+            return self._named("Multikernel Memory Pool")
         ranges = table.pool(self._text(f"{MKSTOCK}/pool"))
         return None if ranges is None else [Range(*one) for one in ranges]
+
+    def _named(self, pattern: str) -> list[Range]:
+        """The ranges of /proc/iomem with such a name, a regular expression."""
+        lines = re.findall(rf"([0-9a-f]+)-([0-9a-f]+) : {pattern}$", self._text("/proc/iomem") or "", re.MULTILINE)
+        return [Range(int(first, 16), int(last, 16) + 1 - int(first, 16)) for first, last in lines]
 
     def memory(self, address: int, size: int) -> bytes:
         """Bytes of physical memory of the target. Raises AssertionError with the target's reason when it cannot be read."""
@@ -187,8 +196,21 @@ class Instance:
         # The loader wrote a new random word for this start; older words in the same memory prove nothing.
         if not words["valid"] or words["nonce"] != kept["nonce"] or words["state"] != "running":
             return False
+        if self._multikernel.dialect == "kernfs":
+            return self.status == "active"
         lines = table.instances(self._multikernel._text(f"{MKSTOCK}/instances"))
         return lines is None or any(line["entry"] == kept["spec"]["entry"] and line["state"] == "running" for line in lines)
+
+    @property
+    def status(self) -> str | None:
+        """What a kernel with /sys/fs/multikernel says of it: ready, loaded, active; None where it has no such file."""
+        text = self._multikernel._text(f"{KERNFS}/instances/{self.name}/status")
+        return None if text is None else text.strip()
+
+    @property
+    def regions(self) -> list[Range]:
+        """Its memory as the host's /proc/iomem names it (kernfs: mk-instance-ID-NAME-region-N); empty where the kernel names none."""
+        return self._multikernel._named(rf"mk-instance-\d+-{re.escape(self.name)}-region-\d+")
 
     def is_beating(self, within: float = 5.0) -> bool:
         """Whether its heartbeat counter advances within so many seconds."""
@@ -353,7 +375,11 @@ class Channel:
 
     @property
     def _areas(self) -> dict[str, t.Any]:
-        areas: dict[str, t.Any] = (self._multikernel.state.get("made") or {}).get("channels") or {}
+        state = self._multikernel.state
+        areas: dict[str, t.Any] = dict((state.get("made") or {}).get("channels") or {})
+        # kernfs: the area lies in the memory of one of the ends
+        for one in (state.get("instances") or {}).values():
+            areas.update((end["name"], end) for end in one["spec"].get("channels") or [] if end.get("owner") == one["spec"]["name"])
         return areas
 
     @property

@@ -238,3 +238,44 @@ def test_reader_reads_a_file_like_memory_and_sees_beats(tmp_path: t.Any) -> None
         done = subprocess.run([sys.executable, "-c", program, "0x1000", "4096", "1"], capture_output=True, text=True, check=True)
         assert done.stdout.split()[0] == changed
     assert mailbox.parse(bytes.fromhex(done.stdout.split()[1]))["beats"] == 13
+
+
+@pytest.fixture
+def kernfs() -> Host:
+    """A host with the other interface: no entry, no list of mkstock; files of the kernel and names in its memory map."""
+    host = Host()
+    known = json.loads(json.dumps(STATE))
+    spec = known["instances"]["web"]["spec"]
+    spec["entry"] = None
+    area = {"name": "beat", "address": AREA, "size": 0xA000, "owner": "web"}
+    spec["channels"] = [area, dict(area, name="other", owner="db")]
+    known["made"]["channels"] = {}
+    host.files["/var/lib/multikernel/state.json"] = json.dumps(known)
+    host.files["/sys/fs/multikernel"] = ""
+    host.files["/sys/fs/multikernel/instances/web/status"] = "active\n"
+    host.files["/proc/iomem"] = (
+        f"{BASE:x}-{BASE + (512 << 20) - 1:x} : Multikernel Memory Pool\n"
+        f"  {BASE:x}-{BASE + (256 << 20) - 1:x} : mk-instance-1-web-region-0\n"
+        f"  {BASE + (256 << 20):x}-{BASE + (257 << 20) - 1:x} : mk-instance-2-web.2-region-0\n"
+    )
+    return host
+
+
+def test_kernfs_host_tells_pool_and_memory_by_name(kernfs: Host) -> None:
+    machine = Multikernel(kernfs)
+    assert machine.dialect == "kernfs"
+    assert machine.pool == [Range(BASE, 512 << 20)]
+    assert machine.instance("web").regions == [Range(BASE, 256 << 20)] == [machine.instance("web").memory]
+    assert machine.channel("beat").memory == Range(AREA, 0xA000)
+    assert not machine.channel("other").exists
+
+
+@pytest.mark.parametrize(("status", "running"), [("active", True), ("loaded", False), (None, False)])
+def test_kernfs_instance_runs_only_while_the_kernel_calls_it_active(kernfs: Host, status: str | None, running: bool) -> None:
+    path = "/sys/fs/multikernel/instances/web/status"
+    del kernfs.files[path]
+    if status is not None:
+        kernfs.files[path] = f"{status}\n"
+    instance = Multikernel(kernfs).instance("web")
+    assert instance.status == status
+    assert instance.is_running is running
