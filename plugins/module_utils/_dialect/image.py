@@ -14,6 +14,7 @@ from .._plan import spec as specs
 from .._plan.place import span
 from .base import DialectError
 
+MKTTY = "mktty0"  # the multikernel console
 # I/O ports of the four UARTs of a PC, for a host whose serial driver does not tell
 PORTS = (("ttyS0", 0x3F8), ("ttyS1", 0x2F8), ("ttyS2", 0x3E8), ("ttyS3", 0x2E8))
 
@@ -24,6 +25,10 @@ def boot_spec(spec: Dict[str, Any], facts: Dict[str, Any], info: Optional[str], 
     boot = (facts["cpus"]["each"] or {}).get(str(facts["cpus"]["boot"] or 0)) or {}
     tsc_khz = (facts["tsc"] or {}).get("khz") or told.get("tsc_khz")
     image, device = spec["image"], spec["console"]["device"] if spec["console"] else None
+    words = spec["cmdline"]
+    if device == MKTTY:  # a ring in the instance's own memory, no UART
+        device = None
+        words = words if "console=" + MKTTY in words.split() else ("console=%s %s" % (MKTTY, words)).strip()
     ports = dict(PORTS)
     ports.update((one["device"], one["port"]) for one in facts.get("uarts") or [] if one["port"] is not None)
     if device is not None and device not in ports:
@@ -41,7 +46,7 @@ def boot_spec(spec: Dict[str, Any], facts: Dict[str, Any], info: Optional[str], 
         tsc_khz=int(tsc_khz) if tsc_khz else None,
         kernel_path=image["kernel"],
         initrd_path=image["initrd"],
-        cmdline=spec["cmdline"],
+        cmdline=words,
         format="flat" if image["flat"] else image["format"],
         channels=[_end(one) for one in spec["channels"]],
         nonce=nonce,

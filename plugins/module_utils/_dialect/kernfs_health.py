@@ -10,8 +10,8 @@ from typing import Any, Dict, List, Optional
 
 from . import table
 from .base import InstanceError
+from .image import MKTTY
 from .kernfs_files import Found, Tree
-from .kernfs_image import MKTTY
 from .observe import ENDED, MKSTOCK, POLL, ended, mailbox
 
 SILENCE = "(none: nothing is in its mailbox; see console_logs)"

@@ -10,9 +10,8 @@ from typing import Any, Dict, List, Optional, Tuple
 from .._boot import cmdline
 from .._plan.place import HOST
 from .base import DialectError
-from .image import PORTS
+from .image import MKTTY, PORTS
 
-MKTTY = "mktty0"
 LIMIT = 2047  # characters of a command line on x86 (COMMAND_LINE_SIZE - 1)
 
 

@@ -170,7 +170,8 @@ class Instances:
         begin = self.system.monotonic()
         how = {}
         words = mailbox(self.system, one.base) if self.health.mkstock(self.facts) and one.base is not None else None
-        if words is not None and (words["state"] in ENDED or not words["beats"]):
+        # a payload that is no Linux has nothing in it that could hear the question
+        if spec["image"]["flat"] or (words is not None and (words["state"] in ENDED or not words["beats"])):
             how = {"forced": True}
             self.system.command(kexec_file.HALT_FORCE, one.id)
         else:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Tuple
 
+from .._plan.place import ENTRY_OFFSET
 from . import table
 from .base import OBSERVED, REMEMBERED, UNVERIFIABLE, State
 from .kernfs_files import KIMAGE, Found, Tree
@@ -94,6 +95,8 @@ class _Here:
         ours = words is not None and words["nonce"] == nonce
         if one is not None:
             spec.update(id=one.id, base=one.base, apic_ids=list(one.cpus), cpus=[self.logical.get(cpu, cpu) for cpu in one.cpus])
+            # the stub that mkstock's loader puts there, by which mkstock's own list names the instance
+            spec["entry"] = one.base + ENTRY_OFFSET if self.mkstock and one.base is not None else None
             spec["channels"] = [self._channel(channel) for channel in spec["channels"]]
         state, evidence = self._state(name, known, one, words if ours else None)
         owned = OBSERVED if one is not None else REMEMBERED

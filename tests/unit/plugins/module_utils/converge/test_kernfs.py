@@ -52,13 +52,14 @@ def test_every_instance_runs(machine):
         simulated.layout(instances={"web": instance(cpus={"ids": [3, 2], "count": None})}),
         simulated.layout(instances={"web": instance(health={"channel": "beat", "within": 5.0}, restart="always", trust="public")}),
         simulated.layout(instances={"web": instance(console={"device": "ttyS1"}, cmdline="debug")}),
+        simulated.layout(instances={"web": instance(console={"device": "mktty0"})}),
         simulated.layout(
             instances={"web": instance(), "rt": instance(image="tiny")},
             images={"debian": image("/boot/vmlinuz"), "tiny": image("/srv/tiny", format="flat", initrd=None)},
         ),
         simulated.layout(instances={}, channels={}),
     ],
-    ids=["two", "loaded", "defined", "ids", "health", "console", "flat", "empty"],
+    ids=["two", "loaded", "defined", "ids", "health", "console", "mktty0", "flat", "empty"],
 )
 def test_each_option_is_idempotent(machine, layout):
     assert run.apply(layout, system=machine)["changed"]
@@ -296,3 +297,13 @@ def test_the_dialect_of_what_runs_is_kept(kernel):
 def test_a_dialect_that_the_host_does_not_speak_is_refused(kernel):
     with pytest.raises(run.ApplyError, match="this host does not speak the dialect rfc; it offers: kernfs"):
         run.apply(two(), options=run.Options(dialect="rfc"), system=kernel)
+
+
+def test_the_multikernel_console_is_a_word_on_the_command_line(tmp_path):
+    layout = simulated.layout(instances={"web": instance(console={"device": "mktty0"})}, channels={})
+    kernel, machine = KernfsKernel(tmp_path / "kernfs"), Machine(tmp_path / "rfc")
+    run.apply(layout, system=kernel)
+    run.apply(layout, system=machine)
+    assert kernel.state.instances["web"].image["cmdline"] == "console=mktty0 quiet"
+    assert machine.assembled.cmdline == "console=mktty0 quiet"
+    assert machine.assembled.console is None

@@ -366,3 +366,13 @@ def test_an_instance_that_somebody_replaced_is_no_longer_ours(kernel):
         run.apply(simulated.layout(channels={}), system=kernel)
     run.apply(None, state="absent", system=kernel)
     assert list(kernel.state.instances) == ["web"]
+
+
+def test_trap_13_a_payload_that_is_no_linux_is_not_asked(kernel):
+    images = {"tiny": image("/srv/tiny", format="flat", initrd=None)}
+    run.apply(simulated.layout(instances={"web": instance(image="tiny")}, images=images, channels={}), system=kernel)
+    kernel.deaf.add("web")
+    began = kernel.now
+    run.apply(None, state="absent", system=kernel)
+    assert kernel.now - began < 1
+    assert kernel.running() == {}

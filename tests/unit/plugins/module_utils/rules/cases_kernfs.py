@@ -21,9 +21,10 @@ CASES = [
     ),
     RuleCase(
         "con-mktty",
-        layout(*CONSOLE, {"device": "mktty0"}),
-        "web has the console mktty0, which a host of the dialect rfc does not offer.",
+        both(fact("dialect", "strict", True), layout(*CONSOLE, {"device": "mktty0"})),
+        "web has the console mktty0, and the kernel of this host has no /dev/mktty behind it.",
     ),
+    RuleCase("con-mktty", layout(*CONSOLE, {"device": "mktty0"})),
     RuleCase("con-mktty", both(KERNFS, layout(*CONSOLE, {"device": "mktty0"}))),
     RuleCase(
         "cmd-mktty",
