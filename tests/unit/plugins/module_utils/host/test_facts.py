@@ -25,6 +25,7 @@ KEYS = [
     "la57",
     "lockdown",
     "memory",
+    "pci",
     "privileged",
     "tsc",
     "uarts",
