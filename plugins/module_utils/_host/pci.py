@@ -18,6 +18,9 @@ from . import files, pci_use
 DEVICES = "sys/bus/pci/devices"
 ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-1][0-9a-f]\.[0-7]")
 
+HOLD = "multikernel"
+"""What driver_override says of a function that was given away: no driver has that name."""
+
 _IO, _MEMORY, _PREFETCH, _WIDE = 0x100, 0x200, 0x2000, 0x100000  # include/linux/ioport.h
 _DISABLED, _UNSET = 0x10000000, 0x20000000
 _BARS, _ROM = 6, 6

@@ -12,7 +12,7 @@ from ansible_collections.multikernel.core.plugins.plugin_utils._model.layout imp
 
 Layout = dict[str, t.Any]
 NAME = "use letters, digits, '-', '_' and single dots, starting with a letter or digit, at most 31 characters"
-INSTANCE_KEYS = "image, cpus, memory, cmdline, console, state, restart, health, trust"
+INSTANCE_KEYS = "image, cpus, memory, cmdline, console, devices, state, restart, health, trust"
 
 # Where, what is written there (... removes the key), and the sentence.
 CASES: list[tuple[str, t.Any, str]] = [
