@@ -144,7 +144,7 @@ def driver(folder: Path, name: str) -> list[tuple[Path, bytes]]:
             raise ImageError(f"there is no module {one} below {folder}")
         data = module(known[one])
         needs = re.search(rb"(?:^|\0)depends=([^\0]*)\0", data)
-        for need in (needs.group(1).decode().split(",") if needs else []):
+        for need in needs.group(1).decode().split(",") if needs else []:
             if need:
                 add(need.replace("-", "_"))
         found[one] = (known[one], data)

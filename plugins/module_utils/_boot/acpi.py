@@ -5,7 +5,8 @@
 
 `acpi=off` is no way: the kernel then believes the firmware's MP table, which names another boot CPU and the real IO-APIC. With
 these tables (RSDP, XSDT, FADT 6.3 hardware-reduced, DSDT without a device, MADT) it leaves PIC, PIT, RTC, keyboard controller and
-IO-APIC alone. An instance that owns PCI buses also gets MCFG, and host bridges in its DSDT. Source: ACPI specification 6.3, chapter 5.2; arch/x86/kernel/acpi/boot.c and arch/x86/kernel/cpu/topology.c.
+IO-APIC alone. An instance that owns PCI buses also gets MCFG, and host bridges in its DSDT. Source: ACPI specification 6.3, chapter
+5.2; arch/x86/kernel/acpi/boot.c and arch/x86/kernel/cpu/topology.c.
 """
 
 from __future__ import annotations

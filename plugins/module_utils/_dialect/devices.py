@@ -9,6 +9,7 @@ Documentation/ABI/testing/sysfs-devices-power (control).
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Dict, Iterable, Optional
 
 from .._host.pci import DEVICES, HOLD
@@ -64,7 +65,6 @@ def quiet(system: Any, addresses: Iterable[str]) -> None:
         system.stop_dma(address)
     for address in held:
         if system.exists("%s/%s/reset" % (DEVICES, address)):
-            try:
+            # one that refuses is silent all the same, and its next driver starts it anew
+            with contextlib.suppress(DialectError):
                 system.write("%s/%s/reset" % (DEVICES, address), "1")
-            except DialectError:
-                pass  # it is silent all the same, and its next driver starts it anew; the rule dev-reset told that it may stay dirty

@@ -57,7 +57,7 @@ def pci(root: str) -> Optional[Dict[str, Any]]:
 
 
 def ecam(iomem: Optional[str]) -> Optional[List[Dict[str, int]]]:
-    """Return the windows of configuration space in /proc/iomem ("PCI ECAM", before Linux 6.8 "PCI MMCONFIG"); None where it tells nothing."""
+    """Return the windows of configuration space that /proc/iomem shows ("PCI ECAM", before Linux 6.8 "PCI MMCONFIG"); None without it."""
     if not iomem or not re.search(r"[1-9a-f]", re.sub(r" : .*", "", iomem)):
         return None  # without CAP_SYS_ADMIN all addresses are zero
     found = []

@@ -44,6 +44,11 @@ def in_group(pci: Pci, address: str) -> Optional[List[str]]:
     return sorted(name for name, one in members.items() if name == address or not is_bridge(one))
 
 
+def behind(pci: Pci, bridge: str) -> List[str]:
+    """The functions behind a bridge, at any depth, other bridges left out."""
+    return sorted(name for name, one in pci["functions"].items() if bridge in (one.get("path") or []) and not is_bridge(one))
+
+
 def behind_conventional(pci: Pci, address: str) -> Optional[Tuple[str, List[str]]]:
     """The outermost bridge to conventional PCI before a function, and all functions behind it; None where there is no such bridge.
 
@@ -53,8 +58,7 @@ def behind_conventional(pci: Pci, address: str) -> Optional[Tuple[str, List[str]
     for bridge in functions[address].get("path") or []:
         leads = (functions.get(bridge) or {}).get("bridge") or {}
         if leads.get("conventional"):
-            behind = [name for name, one in functions.items() if bridge in (one.get("path") or []) and not is_bridge(one)]
-            return bridge, sorted(set(behind) | {address})
+            return bridge, sorted({*behind(pci, bridge), address})
     return None
 
 
@@ -105,7 +109,9 @@ def buses(pci: Optional[Pci], addresses: Iterable[str]) -> List[aml.Bus]:
             raise ValueError("this machine has no PCI function %s" % address)
         ecam, windows = ecam_of(pci, address), windows_of(pci, address)
         if ecam is None:
-            raise ValueError("where the configuration space of bus %02x lies (%s) is not known; /proc/iomem does not tell" % (place[1], address))
+            raise ValueError(
+                "where the configuration space of bus %02x lies (%s) is not known; /proc/iomem does not tell" % (place[1], address)
+            )
         if windows is None:
             raise ValueError("%s lies behind no bridge whose windows are known" % address)
         found[place] = aml.Bus(place[0], place[1], place[1], ecam, tuple(windows))

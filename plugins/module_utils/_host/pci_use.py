@@ -98,7 +98,8 @@ def _above(root: str, name: str, depth: int) -> Set[str]:
 
 def _routes(root: str) -> Tuple[Set[str], Set[str]]:
     """The interfaces of default routes, and those that have any other route or an address of more than their own link."""
-    default, other = set(), set()
+    default: Set[str] = set()
+    other: Set[str] = set()
     for line in (files.read(root, "proc/net/route") or "").splitlines()[1:]:
         words = line.split()
         if len(words) > 7:

@@ -145,7 +145,7 @@ class Ground:
     def translated(self, addresses: Tuple[str, ...]) -> Optional[bool]:
         """Whether an IOMMU confines each of these PCI functions; None where that is not known of one and no other is free."""
         functions = self.fact("pci.functions")
-        found = []
+        found: List[Optional[bool]] = []
         for address in addresses:
             one = functions.get(address) if isinstance(functions, dict) else None
             if not isinstance(one, dict):

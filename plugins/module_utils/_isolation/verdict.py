@@ -52,7 +52,9 @@ def _registers(ground: Ground, one: Kernel, other: Kernel) -> Verdict:
     if one.kind == HOST:
         return Verdict(SOFTWARE, "the host's drivers leave alone what it gave away; its ring 0 reaches all", (RING0,))
     if one.kind == "linux" and one.devices:
-        why = "it is told only of its own PCI buses (%s) and of no port of others; its ring 0 reaches the IOMMU and all devices" % _owned(one)
+        why = "it is told only of its own PCI buses (%s) and of no port of others; its ring 0 reaches the IOMMU and all devices" % _owned(
+            one
+        )
         return Verdict(SOFTWARE, why, ("layout:instances.%s.devices" % one.name, RING0))
     if one.kind == "linux" and _keeps_off_pci(one):
         why = "it is told of no PCI and of no port of others; its ring 0 reaches the IOMMU and all devices"

@@ -212,7 +212,7 @@ _INSTANCE = shape.record(
                 "low": shape.optional(shape.integer()),
                 "entry": shape.integer(),
             }
-        )
+        ),
     },
 )
 _CHANNEL = shape.record(

@@ -126,7 +126,7 @@ def cpu_online(cpu: int) -> Step:
 
 
 def device_unbind(address: str, had: Dict[str, Any], instance: Optional[str] = None) -> Step:
-    """Take a PCI function from its driver of the host, and keep all drivers off it. had: what it is to get back one day, see device_bind."""
+    """Take a PCI function from its driver of the host, and keep all drivers off it. had: what it gets back, see device_bind."""
     args = dict(had, address=address)
     driver = had["driver"]
     back = Step("device_bind", args, "give PCI device %s back to the host%s" % (address, " (%s)" % driver if driver else ""))

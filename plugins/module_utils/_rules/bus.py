@@ -35,7 +35,7 @@ def dev_iommu(case: Case, one: Given) -> Iterator[Outcome]:
     "dev-mapped",
     "error",
     "What a device does reaches its instance",
-    "mkstock, and any kernel of the RFC, maps neither memory nor interrupts of an instance in the host's IOMMU: all of it would be refused.",
+    "Neither mkstock nor a kernel of the RFC maps an instance's memory and interrupts in the host's IOMMU, which would refuse them.",
     source="Documentation/admin-guide/kernel-parameters.txt, iommu=, intremap=",
     unsure="warning",
 )
@@ -58,7 +58,7 @@ def dev_mapped(case: Case, one: Given) -> Iterator[Outcome]:
     "dev-irq-remap",
     "warning",
     "Interrupts of devices that are given away are checked",
-    "Without interrupt remapping a device can raise any vector on any CPU of the machine, even where an IOMMU confines its memory accesses.",
+    "Without interrupt remapping a device can raise any vector on any CPU, even where an IOMMU confines its memory accesses.",
     anchor="Jailhouse",
 )
 def dev_irq_remap(case: Case, one: Given) -> Iterator[Outcome]:
@@ -66,7 +66,8 @@ def dev_irq_remap(case: Case, one: Given) -> Iterator[Outcome]:
     # where no IOMMU confines it at all, dev-iommu tells the greater harm
     if _translated(one) and not remapping:
         if remapping is None:
-            yield unknown("whether interrupts of the PCI device {0} of {1} are checked is not known.".format(one.address, one.name), one.path)
+            message = "whether interrupts of the PCI device {0} of {1} are checked is not known.".format(one.address, one.name)
+            yield unknown(message, one.path)
         else:
             message = "the PCI device {0} of {1} can interrupt every CPU of the machine.".format(one.address, one.name)
             yield fail(message, one.path, "switch on interrupt remapping in the firmware (VT-d, AMD-Vi)")
@@ -167,11 +168,11 @@ def dev_numa(case: Case, one: Given) -> Iterator[Outcome]:
 def dev_bridge_path(case: Case, one: Given) -> Iterator[Outcome]:
     known, mine = case.fact("pci"), case.devices_of.get(one.name, [])
     for bridge in (one.function or {}).get("path") or []:
-        behind = [name for name, other in known["functions"].items() if bridge in (other.get("path") or []) and not pci_bus.is_bridge(other)]
-        others = [name for name in behind if name not in mine and pci_bus.split(name) != pci_bus.split(one.address)]
+        behind = [name for name in pci_bus.behind(known, bridge) if name not in mine]
+        others = [name for name in behind if pci_bus.split(name) != pci_bus.split(one.address)]
         if others:
-            message = "the PCI device {0} of {1} shares the bridge {2} with {3}.".format(one.address, one.name, bridge, named(sorted(others)))
-            yield fail(message, one.path)
+            message = "the PCI device {0} of {1} shares the bridge {2} with {3}."
+            yield fail(message.format(one.address, one.name, bridge, named(others)), one.path)
             return
 
 

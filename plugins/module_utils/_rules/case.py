@@ -157,7 +157,8 @@ class Case:
     @cached_property
     def devices(self) -> List[Tuple[str, int, Dict[str, Any]]]:
         """(instance, place in its list, what it asks for) for every device that is given away."""
-        return [(name, number, one) for name, instance in self.instances.items() for number, one in enumerate(instance.get("devices") or ())]
+        owners = [(name, instance["devices"]) for name, instance in self.instances.items() if instance.get("devices")]
+        return [(name, number, one) for name, devices in owners for number, one in enumerate(devices)]
 
     @cached_property
     def devices_of(self) -> Dict[str, List[str]]:

@@ -21,11 +21,11 @@ def _address(value: t.Any) -> str:
     wanted = 'write domain:bus:device.function in quotes, for example "0000:01:00.0"; lspci -D prints it'
     if not isinstance(value, str):
         refuse("pci", f"{show(value)} is no PCI address", wanted)
-    if re.fullmatch(PCI_PATTERN, value):
-        return str(value).lower()
-    if re.fullmatch(PCI_PATTERN, f"0000:{value}"):
-        refuse("pci", f"{show(value)} lacks the PCI domain", f'write "0000:{value.lower()}" if it is in the first domain')
-    refuse("pci", f"{show(value)} is no PCI address", wanted)
+    if not re.fullmatch(PCI_PATTERN, value):
+        if re.fullmatch(PCI_PATTERN, f"0000:{value}"):
+            refuse("pci", f"{show(value)} lacks the PCI domain", f'write "0000:{value.lower()}" if it is in the first domain')
+        refuse("pci", f"{show(value)} is no PCI address", wanted)
+    return str(value).lower()
 
 
 def _id(value: t.Any) -> int:

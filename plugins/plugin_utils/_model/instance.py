@@ -30,8 +30,7 @@ class Cpus(Strict):
     )
     pick: one_of("packed", "spread") = Field(  # type: ignore[valid-type]
         default="packed",
-        description="packed: choose CPUs below one cache and in one node where they fit; "
-        "spread: core by core, as far apart as can be.",
+        description="packed: choose CPUs below one cache and in one node where they fit; spread: core by core, as far apart as can be.",
     )
 
     @model_validator(mode="before")

@@ -121,7 +121,12 @@ CASES = [
         both(of(CARD, "iommu_group", 7), of(CARD, "iommu_type", "identity")),
         "the PCI device 0000:01:00.0 of web reaches all memory of the machine: its IOMMU domain lets everything through.",
     ),
-    case("dev-iommu", of(CARD, "iommu_group", 7), "whether an IOMMU confines the PCI device 0000:01:00.0 of web is not known.", verdict="unknown"),
+    case(
+        "dev-iommu",
+        of(CARD, "iommu_group", 7),
+        "whether an IOMMU confines the PCI device 0000:01:00.0 of web is not known.",
+        verdict="unknown",
+    ),
     case("dev-iommu", both(of(CARD, "iommu_group", 7), of(CARD, "iommu_type", "DMA-FQ"))),
     case(
         "dev-mapped",
@@ -168,9 +173,7 @@ CASES = [
         "the PCI device 0000:01:00.0 of web has memory without a place, outside what its bridge 0000:00:03.0 passes on.",
     ),
     case("dev-bar", of(CARD, "bars", None), "which addresses the PCI device 0000:01:00.0 of web has is not known.", verdict="unknown"),
-    case(
-        "dev-ecam", fact("pci", "ecam", []), "the configuration space of the PCI device 0000:01:00.0 of web is reached by ports only."
-    ),
+    case("dev-ecam", fact("pci", "ecam", []), "the configuration space of the PCI device 0000:01:00.0 of web is reached by ports only."),
     case(
         "dev-ecam",
         fact("pci", "ecam", None),
@@ -178,9 +181,7 @@ CASES = [
         verdict="unknown",
     ),
     case("dev-reset", of(CARD, "reset", []), "the host knows no way to reset the PCI device 0000:01:00.0 of web."),
-    case(
-        "dev-reset", of(CARD, "reset", None), "whether the PCI device 0000:01:00.0 of web can be reset is not known.", verdict="unknown"
-    ),
+    case("dev-reset", of(CARD, "reset", None), "whether the PCI device 0000:01:00.0 of web can be reset is not known.", verdict="unknown"),
     case(
         "dev-numa",
         both(layout("instances", "web", "memory", "node", 0), of(CARD, "numa_node", 1)),

@@ -23,7 +23,18 @@ from . import (
 )
 from .support import good_facts, good_layout, place
 
-MODULES = (cases_cpu, cases_topology, cases_memory, cases_ram, cases_image, cases_cmdline, cases_words, cases_channel, cases_device, cases_host)
+MODULES = (
+    cases_cpu,
+    cases_topology,
+    cases_memory,
+    cases_ram,
+    cases_image,
+    cases_cmdline,
+    cases_words,
+    cases_channel,
+    cases_device,
+    cases_host,
+)
 CASES = [case for module in MODULES for case in module.CASES]
 RULES = {one["id"]: one for one in engine.rules()}
 # What fails besides in the cases of a rule, and why that is another thing and not the same one told twice.

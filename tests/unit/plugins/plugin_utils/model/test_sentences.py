@@ -87,6 +87,41 @@ CASES: list[tuple[str, t.Any, str]] = [
         'instances.rt.cpus: the CPU list is empty (write the kernel\'s list format in quotes, for example "2" or "0-3,8,10-14:2")',
     ),
     ("instances.rt.console", "tty1", "instances.rt.console: 'tty1' is no serial device of a PC (write ttyS0, ttyS1, ...)"),
+    (
+        "instances.rt.devices",
+        ["01:00.0"],
+        "instances.rt.devices[0]: '01:00.0' lacks the PCI domain (write \"0000:01:00.0\" if it is in the first domain)",
+    ),
+    (
+        "instances.rt.devices",
+        ["0000:01:00.8"],
+        "instances.rt.devices[0]: '0000:01:00.8' is no PCI address (write domain:bus:device.function in quotes, for example \"0000:01:00.0\"; lspci -D prints it)",  # noqa: E501
+    ),
+    (
+        "instances.rt.devices",
+        "0000:01:00.0",
+        "instances.rt.devices: expected a list, found '0000:01:00.0' (write one item per line, each after a dash)",
+    ),
+    (
+        "instances.rt.devices",
+        [{"vendor": 1}],
+        "instances.rt.devices[0]: the key 'pci' is missing (its address: domain, bus, device and function)",
+    ),
+    (
+        "instances.rt.devices",
+        [{"pci": "0000:01:00.0", "vendor": "8086"}],
+        "instances.rt.devices[0].vendor: '8086' is no PCI id (write four hexadecimal digits, for example 0x8086; lspci -n prints them)",
+    ),
+    (
+        "instances.rt.devices",
+        [{"pci": "0000:01:00.0", "alias": "Eth 0"}],
+        "instances.rt.devices[0].alias: 'Eth 0' is no alias (use small letters and digits, a letter first, at most 15, for example eth0)",
+    ),
+    (
+        "instances.rt.devices",
+        [{"pci": "0000:01:00.0", "aliass": "x"}],
+        "instances.rt.devices[0].aliass: unknown key 'aliass' (did you mean 'alias'?)",
+    ),
     ("instances.rt.state", "up", "instances.rt.state: 'up' is not one of running, loaded, defined, absent"),
     ("instances.web.restart", True, "instances.web.restart: true is not one of no, on-failure, always"),
     (
