@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ansible_collections.multikernel.core.plugins.module_utils._layout.canonical import digest
+from ansible_collections.multikernel.core.plugins.module_utils._plan import collector
 from ansible_collections.multikernel.core.plugins.module_utils._plan.place import place
 from ansible_collections.multikernel.core.plugins.module_utils._plan.plan import plan
 from ansible_collections.multikernel.core.plugins.module_utils._rules import engine
@@ -42,6 +43,7 @@ def row(count: int, seconds: float) -> Plain:
     made, judged = len(steps), len(findings)
     del steps, findings
 
+    @collector.paused  # as those do that call all three
     def everything() -> None:
         chosen = place(canonical, facts, state)
         engine.judge(canonical, facts, chosen)

@@ -29,33 +29,11 @@ options:
     type: str
     choices: [started, stopped, restarted]
     default: started
-  lock_timeout:
-    description:
-      - How many seconds to wait while another apply works on the same host. Then the error says who holds the lock.
-    type: float
-    default: 30.0
-  health_timeout:
-    description:
-      - How many seconds an instance has until it must report, when the layout has no C(health.within) for it.
-    type: float
-    default: 60.0
-attributes:
-  check_mode:
-    support: full
-    description: The plan is made and returned, and nothing is changed.
-  diff_mode:
-    support: full
-    description: Shows the layout before and after and the steps in words.
-  platform:
-    support: full
-    platforms: linux
-    description: x86_64 hosts with a kernel that has multikernel support, or with mkstock.
+extends_documentation_fragment: [multikernel.core.apply]
 notes:
   - Asking for it is the consent to disturb this one instance, whatever C(policy.disruption) says.
-  - Must be run as root.
 seealso:
   - module: multikernel.core.layout
-  - module: multikernel.core.layout_info
 """
 
 EXAMPLES = r"""

@@ -34,17 +34,6 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  lock_timeout:
-    description:
-      - How many seconds to wait while another apply works on the same host. Then the error says who holds the lock.
-    type: float
-    default: 30.0
-  health_timeout:
-    description:
-      - How many seconds an instance has until it must report, when the layout has no C(health.within) for it.
-      - An instance that does not report in time is taken back with everything else that this apply changed.
-    type: float
-    default: 60.0
   console_logs:
     description:
       - Names of instances and, for each, a file on the host where its console is recorded. The last lines are part of the error
@@ -52,17 +41,11 @@ options:
         else records it.
     type: dict
     default: {}
+extends_documentation_fragment: [multikernel.core.apply]
 attributes:
-  check_mode:
-    support: full
-    description: The plan is made and returned, and nothing is changed.
   diff_mode:
     support: full
     description: Shows the layout before and after, the CPU and memory map, and the steps in words.
-  platform:
-    support: full
-    platforms: linux
-    description: x86_64 hosts with a kernel that has multikernel support, or with mkstock.
 notes:
   - A running instance is restarted only when the layout has C(policy.disruption=allow). Stopping it is permitted when the layout names
     it with C(state=absent), V(defined) or V(loaded); an instance that a layout no longer names needs C(policy.disruption=allow).
@@ -70,9 +53,7 @@ notes:
     restarted when the layout has C(restart=on-failure) or V(always) for it.
   - Instances boot side by side where the kernel can choose an image by its entry (mkstock), else one after the other.
   - A signal in the middle (a connection that breaks) takes the change back before the module ends.
-  - Must be run as root.
 seealso:
-  - module: multikernel.core.layout_info
   - module: multikernel.core.instance
   - module: multikernel.core.rollback
 """

@@ -26,32 +26,9 @@ options:
       - Whether running instances may be restarted or stopped for it. Default is what the earlier layout says in C(policy.disruption).
     type: str
     choices: [refuse, allow]
-  lock_timeout:
-    description:
-      - How many seconds to wait while another apply works on the same host. Then the error says who holds the lock.
-    type: float
-    default: 30.0
-  health_timeout:
-    description:
-      - How many seconds an instance has until it must report, when the layout has no C(health.within) for it.
-    type: float
-    default: 60.0
-attributes:
-  check_mode:
-    support: full
-    description: The plan is made and returned, and nothing is changed.
-  diff_mode:
-    support: full
-    description: Shows the layout before and after and the steps in words.
-  platform:
-    support: full
-    platforms: linux
-    description: x86_64 hosts with a kernel that has multikernel support, or with mkstock.
-notes:
-  - Must be run as root.
+extends_documentation_fragment: [multikernel.core.apply]
 seealso:
   - module: multikernel.core.layout
-  - module: multikernel.core.layout_info
 """
 
 EXAMPLES = r"""
@@ -131,6 +108,21 @@ placed:
   returned: success
   type: dict
   sample: {version: 1, name: edge-box}
+picture:
+  description: The machine as text, with each instance on its CPUs and in its memory.
+  returned: success
+  type: str
+  sample: "CPU  0    1    2    3"
+table_text:
+  description: RV(instances) as a table of text.
+  returned: success
+  type: str
+  sample: "web  running  CPU 2  256 MiB"
+isolation:
+  description: What does and does not separate the kernels, way by way, and the grade that the facts prove, as text.
+  returned: success
+  type: str
+  sample: "Isolation grade D: no IOMMU confines all devices. No hypervisor stands between host and web."
 diff:
   description: The layout before and after as text, and the steps.
   returned: success

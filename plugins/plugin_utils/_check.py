@@ -13,6 +13,7 @@ import dataclasses
 import typing as t
 
 from ..module_utils._layout.canonical import digest
+from ..module_utils._plan import collector
 from ..module_utils._rules import engine
 from ..module_utils._rules.finding import Finding
 from ._facts import read_facts
@@ -91,6 +92,7 @@ def failures(findings: t.Iterable[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
     return [one for one in findings if one["severity"] == "error" and one["verdict"] == "fail"]
 
 
+@collector.paused
 def judged(canonical: dict[str, t.Any], facts: dict[str, t.Any] | None) -> tuple[list[Finding], dict[str, t.Any] | None]:
     """The findings about a canonical layout, and the placed layout where there are facts and a place."""
     placed, without_place = None, []

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
 from .base import TOP, TREE, WORK, Counts, Stage, check, command, pytest, show
 
-STOCK = "6.1.0-56-amd64"  # the release that the lab, the demo and the scenarios boot when they are told no other
+# the release that the lab, the demo and the scenarios boot when they are told no other
+STOCK = subprocess.run([TOP / "scripts/stock-release"], check=True, capture_output=True, text=True).stdout.strip()
 COLLECTION = "ansible_collections.multikernel.core"
 
 

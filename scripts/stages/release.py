@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 from .base import LOGS, TOP, WORK, Counts, Stage, command, junit, show
@@ -207,6 +209,49 @@ def wheel() -> Counts:
     return total + _step("wheel-pytest", [bin_folder / "python", "-m", "pytest", "--fixtures", "-q"], environment)
 
 
+def pre_commit() -> Counts:
+    """pre-commit itself runs the hook of this checkout in a small repository: a good layout passes, a bad one is refused with its place."""
+    place = WORK / "pre-commit"
+    shutil.rmtree(place, ignore_errors=True)
+    layouts = place / "user" / "layouts"
+    layouts.mkdir(parents=True)
+    git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false"]
+    environment: dict[str, str | None] = {**ISOLATED, "PRE_COMMIT_HOME": str(place / "home"), "GIT_CONFIG_GLOBAL": os.devnull}
+    total = _step("pre-commit-venv", [sys.executable, "-m", "venv", place / "venv"], environment)
+    program = place / "venv/bin/pre-commit"
+    install = [place / "venv/bin/python", "-m", "pip", "-qq", "install", *_group("pre-commit")]
+    total += _step("pre-commit-install", install, environment, 600)
+    # pre-commit clones the repository of a hook; ours as git sees it now, committed or not.
+    source = shutil.copytree(source_copy(), place / "hook", ignore=shutil.ignore_patterns(".git", *LEFTOVERS))
+    for name in (".pre-commit-hooks.yaml", "pyproject.toml"):
+        shutil.copyfile(TOP / name, source / name)
+    good = (TOP / "examples/layouts/minimal.yml").read_text()
+    (layouts / "good.yml").write_text(good)
+    (place / "user/.pre-commit-config.yaml").write_text(
+        json.dumps({"repos": [{"repo": f"file://{source}", "rev": "hook", "hooks": [{"id": "multikernel-validate"}]}]})
+    )
+    for folder in (source, place / "user"):
+        for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "test"], ["tag", "hook"]):
+            total += _step(f"pre-commit-git-{folder.name}-{words[0]}", [*git, "-C", folder, *words], environment)
+    run = ["env", "-C", place / "user", program, "run", "--color=never", "--all-files"]
+    total += _step("pre-commit-good", run, environment, 900)
+    (layouts / "bad.yml").write_text(good.replace("memory:", "memry:", 1))
+    total += _step("pre-commit-add", [*git, "-C", place / "user", "add", "-A"], environment)
+    status, output = command("pre-commit-bad", run, limit=300, environment=environment, cwd=LOGS)
+    line = next(number for number, text in enumerate((layouts / "bad.yml").read_text().splitlines(), 1) if "memry" in text)
+    told = status == 1 and f"layouts/bad.yml:{line}:" in output and "memry" in output
+    if not told:
+        print(f"      pre-commit ended with {status} for a bad layout; wanted 1 and its line {line}")
+        show(output)
+    return total + Counts(passed=int(told), failed=int(not told))
+
+
+def _group(name: str) -> list[str]:
+    """The packages of a dependency group of pyproject.toml."""
+    wanted: list[str] = tomllib.loads((TOP / "pyproject.toml").read_text())["dependency-groups"][name]
+    return wanted
+
+
 def pinned(package: str) -> str:
     """The version of a development tool in pyproject.toml."""
     found = re.search(rf'"{re.escape(package)}==([^"]+)"', (TOP / "pyproject.toml").read_text())
@@ -220,5 +265,6 @@ STAGES = [
     Stage("modules", "a module, packed by Ansible, runs on every Python of targets that is here", modules),
     Stage("artifact", "the Galaxy artifact builds, installs and documents itself", artifact),
     Stage("wheel", "the wheel installs into an empty environment and works there", wheel),
+    Stage("pre-commit", "pre-commit itself takes the hook from this checkout; it passes a good layout and refuses a bad one", pre_commit),
     Stage("sanity", "all sanity tests of ansible-test pass, without an ignore file", sanity),
 ]

@@ -23,7 +23,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SCRIPTS = HERE.parent.parent / "scripts"
-DEFAULT_RELEASE = "6.1.0-56-amd64"
+DEFAULT_RELEASE = subprocess.run([SCRIPTS / "stock-release"], check=True, capture_output=True, text=True).stdout.strip()
 UP_MARK = "# guest up"
 PASSED_MARK = "# passed"
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,21 @@ def test_roles_check_their_arguments_and_explain_themselves(role: Path) -> None:
     assert defaults <= set(specs["main"].get("options", {})), "a default without an entry in argument_specs"
     readme = (role / "README.md").read_text()
     assert f"multikernel.core.{role.name}" in readme
+
+
+def test_roles_and_playbooks_need_nothing_that_stays_in_the_checkout() -> None:
+    """An installed collection has no scripts, tests or molecule; what ships must not reach for them."""
+    ignored = set(load("galaxy.yml")["build_ignore"])
+    assert {"scripts", "tests", "molecule"} <= ignored
+    shipped = [*PLAYBOOKS, *(path for role in ROLES for path in (role / "tasks").rglob("*.yml"))]
+    reaching = [
+        f"{path.relative_to(TOP)}: {found}"
+        for path in shipped
+        for found in re.findall(r"(?:role_path|playbook_dir) *(?:\}\}|~ *')/\.\./(?:\.\./)?[\w-]+", path.read_text())
+        if found.rpartition("/")[2] in ignored
+    ]
+    assert len(shipped) > 15
+    assert not reaching, reaching
 
 
 @pytest.mark.parametrize("name", ["scripts", "entry-points"])

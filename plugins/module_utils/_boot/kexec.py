@@ -26,10 +26,12 @@ MAX_SEGMENTS = 16
 TABLE = "/proc/multikernel"
 CPUS = "/sys/devices/system/cpu"
 
+MAGIC1 = 0xFEE1DEAD
+MAGIC2 = 672274793
+"""Without them reboot(2) does nothing."""
+
 _PAGE = 4096
 _MAX_ADDRESS = 1 << 52
-_MAGIC1 = 0xFEE1DEAD
-_MAGIC2 = 672274793
 _REBOOT_MULTIKERNEL = 0x4D4B4C49
 
 _LOAD_ERRORS: Dict[int, str] = {
@@ -86,9 +88,9 @@ def load(entry: int, segments: Sequence[Segment]) -> None:
         row.bufsz = len(segment.data)
         row.mem = segment.address
         row.memsz = segment.memsz
-    failed = _call(SYS_KEXEC_LOAD, entry, len(segments), ctypes.addressof(array), KEXEC_MULTIKERNEL)
+    failed = system_call(SYS_KEXEC_LOAD, entry, len(segments), ctypes.addressof(array), KEXEC_MULTIKERNEL)
     if failed:
-        raise _error("cannot load the image with entry 0x%x" % entry, failed, _LOAD_ERRORS)
+        raise refused("cannot load the image with entry 0x%x" % entry, failed, _LOAD_ERRORS)
 
 
 def unload(table: str = TABLE) -> int:
@@ -98,9 +100,9 @@ def unload(table: str = TABLE) -> int:
     """
     before = rows = multikernel_rows(table)
     while rows:
-        failed = _call(SYS_KEXEC_LOAD, 0, 0, 0, KEXEC_MULTIKERNEL)
+        failed = system_call(SYS_KEXEC_LOAD, 0, 0, 0, KEXEC_MULTIKERNEL)
         if failed:
-            raise _error("cannot unload the multikernel images", failed, _LOAD_ERRORS)
+            raise refused("cannot unload the multikernel images", failed, _LOAD_ERRORS)
         left = multikernel_rows(table)
         if left >= rows:
             raise KexecError(errno.EBUSY, "the kernel accepted to unload, yet %d multikernel images stay in %s" % (left, table))
@@ -117,9 +119,9 @@ def boot(cpu: int, cpus: str = CPUS) -> None:
     if problem:
         raise KexecError(*problem)
     argument = ctypes.c_int(cpu)
-    failed = _call(SYS_REBOOT, _MAGIC1, _MAGIC2, _REBOOT_MULTIKERNEL, ctypes.addressof(argument))
+    failed = system_call(SYS_REBOOT, MAGIC1, MAGIC2, _REBOOT_MULTIKERNEL, ctypes.addressof(argument))
     if failed:
-        raise _error("cannot start an instance on CPU %d" % cpu, failed, _BOOT_ERRORS)
+        raise refused("cannot start an instance on CPU %d" % cpu, failed, _BOOT_ERRORS)
 
 
 def multikernel_rows(table: str = TABLE) -> int:
@@ -179,7 +181,7 @@ def _buffer(segment: Segment) -> Any:
     return (ctypes.c_char * len(segment.data)).from_buffer(segment.data)
 
 
-def _call(number: int, *arguments: int) -> int:
+def system_call(number: int, *arguments: int) -> int:
     """A system call with integer arguments; 0 or the errno."""
     if platform.machine() != "x86_64" or ctypes.sizeof(ctypes.c_void_p) != 8:
         raise KexecError(errno.ENOSYS, "multikernel system calls are known for x86_64 only, this is %s" % platform.machine())
@@ -191,5 +193,6 @@ def _call(number: int, *arguments: int) -> int:
     return ctypes.get_errno() or errno.EIO
 
 
-def _error(what: str, number: int, sentences: Dict[int, str]) -> KexecError:
+def refused(what: str, number: int, sentences: Dict[int, str]) -> KexecError:
+    """The error of a call that the kernel refused with this errno, in the words of *sentences* where they have it."""
     return KexecError(number, "%s: %s" % (what, sentences.get(number, os.strerror(number))))

@@ -57,7 +57,7 @@ def rollback(
     names: List[str] = []
     if disruption == "allow":
         names = sorted(set(layout["instances"]) | set((store.state() or {}).get("instances") or {}))
-    return _short(apply(layout, check=check, options=replace(options or Options(), consent=names), system=machine))
+    return apply(layout, check=check, options=replace(options or Options(), consent=names), system=machine)
 
 
 def _short(result: Dict[str, Any]) -> Dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Optional, Sequence, Set
 from .._dialect.choice import choose
 from .._dialect.system import System
 from .._layout import canonical
+from .._plan import collector
 from .._plan import plan as planner
 from .._plan.place import PlacementError, place
 from .._plan.steps import Step
@@ -122,6 +123,7 @@ class _Run:
     def _plan_absent(self) -> List[Step]:
         return planner.plan_absent(self.state, self.facts)
 
+    @collector.paused
     def _plan_present(self) -> List[Step]:
         layout = self.layout or {}
         self._judge(self.dialect.probe(self.facts) + engine.judge(layout, self.facts, None, layout["waivers"]), placed=False)

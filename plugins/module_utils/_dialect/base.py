@@ -36,7 +36,11 @@ State = Dict[str, Any]
 
 
 class DialectError(Exception):
-    """A step could not be done; the text is a sentence that says what, why and what would help."""
+    """A step could not be done; the text is a sentence: what, why, what would help. errno is the kernel's, where it told one."""
+
+    def __init__(self, sentence: str, errno: Optional[int] = None) -> None:
+        self.errno = errno
+        super().__init__(sentence)
 
 
 class InstanceError(DialectError):

@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import time
-from typing import Any, Dict, Iterable, Optional
+from typing import Any, Dict, Iterable, List, Optional, Union
 
-from .._boot import assemble, kexec
+from .._boot import assemble, fdt, kexec, kexec_file
 from .._host import facts as host_facts
-from .._host import files, physmem
+from .._host import files, mounts, physmem
 from .base import DialectError
 
 
@@ -62,6 +63,72 @@ class System:
         except OSError as error:
             raise DialectError("the DMA of PCI device %s cannot be stopped: %s" % (address, error.strerror)) from error
 
+    def read_bytes(self, path: str) -> Optional[bytes]:
+        """All bytes of a kernel file, read by chunks until its end (its size is a lie); None when it cannot be read.
+
+        A file that the kernel makes anew for each read(2) may come out torn: fdt.complete() tells most of that.
+        """
+        try:
+            handle = os.open(files.path_below(self.root, path), os.O_RDONLY)
+            try:
+                data = bytearray()
+                while len(data) <= 2 * fdt.LARGEST:  # a file without an end is no tree either
+                    chunk = os.read(handle, 1 << 16)
+                    if not chunk:
+                        break
+                    data += chunk
+                return bytes(data)
+            finally:
+                os.close(handle)
+        except OSError:
+            return None
+
+    def write_bytes(self, path: str, blob: bytes) -> None:
+        """Exactly one write(2) of a blob to a kernel file. Raises DialectError with the kernel's errno, also when it took only a part."""
+        try:
+            handle = os.open(files.path_below(self.root, path), os.O_WRONLY)
+            try:
+                taken = os.write(handle, blob)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise DialectError("the kernel refused %d bytes for /%s: %s" % (len(blob), path, error.strerror), error.errno) from error
+        if taken != len(blob):
+            raise DialectError("the kernel took only %d of %d bytes for /%s" % (taken, len(blob), path), errno.EIO)
+
+    def listdir(self, path: str) -> List[str]:
+        """Sorted names in a folder. Raises DialectError when it cannot be read."""
+        try:
+            return sorted(os.listdir(files.path_below(self.root, path)))
+        except OSError as error:
+            raise DialectError("/%s cannot be listed: %s" % (path, error.strerror), error.errno) from error
+
+    def rmdir(self, path: str) -> None:
+        """Remove a folder. Raises DialectError with the kernel's errno."""
+        try:
+            os.rmdir(files.path_below(self.root, path))
+        except OSError as error:
+            raise DialectError("the kernel refused to remove /%s: %s" % (path, error.strerror), error.errno) from error
+
+    def mount_kernfs(self) -> None:
+        """Mount the multikernel file system at /sys/fs/multikernel unless it is. Raises DialectError."""
+        try:
+            mounts.mount(self.root)
+        except OSError as error:
+            raise DialectError("/%s cannot be mounted: %s" % (mounts.PLACE, error.strerror), error.errno) from error
+
+    def file_load(self, kernel: Union[str, bytes, memoryview], initrd: Optional[str], cmdline: str, instance: int) -> None:
+        """kexec_file_load(2): a kernel (path, or its bytes) and an initrd (path) for the instance of this id. Raises DialectError."""
+        self._call(kexec_file.load, kernel, initrd, cmdline, instance, self._filesystems())
+
+    def file_unload(self, instance: int) -> None:
+        """kexec_file_load(2) with the unload flag: the kernel does not ask whether the instance runs. Raises DialectError."""
+        self._call(kexec_file.unload, instance, self._filesystems())
+
+    def command(self, number: int, instance: int) -> None:
+        """reboot(2) with EXEC, HALT or HALT_FORCE (see kexec_file) for the instance of this id. Raises DialectError."""
+        self._call(kexec_file.command, number, instance, self._filesystems())
+
     def physical(self, address: int, size: int) -> Optional[bytes]:
         """Bytes of physical memory, None when they cannot be read."""
         data: Optional[bytes] = physmem.read(address, size, self.root)
@@ -98,9 +165,14 @@ class System:
         """Let seconds pass."""
         time.sleep(seconds)
 
+    def _filesystems(self) -> str:
+        return files.path_below(self.root, kexec_file.FILESYSTEMS)
+
     @staticmethod
     def _call(function: Any, *arguments: Any) -> None:
         try:
             function(*arguments)
         except kexec.KexecError as error:
-            raise DialectError(str(error)) from error
+            raise DialectError(str(error), error.errno) from error
+        except OSError as error:
+            raise DialectError("%s cannot be read: %s" % (error.filename or "the image", error.strerror), error.errno) from error

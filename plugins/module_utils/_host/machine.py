@@ -21,7 +21,17 @@ _VENDORS = {
 
 
 # Of the kernel's configuration only what a rule asks for.
-_OPTIONS = ("KEXEC", "HOTPLUG_CPU", "MEMORY_HOTREMOVE", "NR_CPUS", "STRICT_DEVMEM", "IO_STRICT_DEVMEM")
+_OPTIONS = (
+    "KEXEC",
+    "HOTPLUG_CPU",
+    "MEMORY_HOTREMOVE",
+    "NR_CPUS",
+    "STRICT_DEVMEM",
+    "IO_STRICT_DEVMEM",
+    "SECURITY_LOCKDOWN_LSM_EARLY",
+    "LOCK_DOWN_KERNEL_FORCE_INTEGRITY",
+    "LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY",
+)
 
 
 def kernel(root: str) -> Dict[str, Any]:

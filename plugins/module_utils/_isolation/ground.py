@@ -76,6 +76,10 @@ class Ground:
         """The cores that a kernel runs on, each named by its smallest CPU; None where one of them is not known."""
         return self._of_cpus(self.cpus[name], self._cores)
 
+    def caches(self, name: str) -> Groups:
+        """The last-level caches below which a kernel runs, each named by its smallest CPU; None where one of them is not known."""
+        return self._of_cpus(self.cpus[name], self._caches)
+
     @cached_property
     def channels(self) -> Dict[FrozenSet[str], List[str]]:
         """The names of the channels by the two kernels that they join."""

@@ -21,17 +21,21 @@ Region = Tuple[Optional[int], Range]
 class Ask:
     """What one instance (area: one channel) asks for, in bytes. kept is the address that it has."""
 
-    __slots__ = ("name", "path", "size", "base", "node", "kept", "area")
+    __slots__ = ("name", "size", "base", "node", "kept", "area")
 
     def __init__(
         self, name: str, size: int, base: Optional[int] = None, node: Optional[int] = None, kept: Optional[int] = None, area: bool = False
     ) -> None:
         self.name, self.size, self.base, self.node, self.kept, self.area = name, size, base, node, kept, area
-        self.path: Tuple[Any, ...] = ("channels", name) if area else ("instances", name, "memory")
+
+    @property
+    def path(self) -> Tuple[Any, ...]:
+        """Where the layout asks for it."""
+        return ("channels", self.name) if self.area else ("instances", self.name, "memory")
 
     def but(self, **changes: Any) -> "Ask":
         """The same with other values."""
-        values = {key: getattr(self, key) for key in self.__slots__ if key != "path"}
+        values = {key: getattr(self, key) for key in self.__slots__}
         values.update(changes)
         return Ask(**values)
 

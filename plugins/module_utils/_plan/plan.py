@@ -105,10 +105,11 @@ class _Planner:
         self.have = state.get("instances") or {}
         self.attached = _attached(state)
         self.specs = wanted(placed, state, facts, only)
+        self.states = {name: one["state"] for name, one in placed["instances"].items() if name in self.specs}
 
     def run(self) -> List[Step]:
         down, start = self._compare()
-        load = [name for name in sorted(self.specs) if self._state(name) == "loaded"]
+        load = sorted(name for name, one in self.states.items() if one == "loaded")
         unload, load = self._list(start, load)
         # A load writes the areas of its channels anew, so the host leaves those of an instance that is loaded again, too.
         loaded = [name for name in sorted(set(load) | set(down)) if name in self.have and self.have[name]["state"] == "loaded"]
@@ -133,7 +134,7 @@ class _Planner:
             old = self.have.get(name)
             if self.only is not None and name not in self.only:
                 continue
-            if name in self.specs and self._state(name) == "running":
+            if self.states.get(name) == "running":
                 reasons = self._reasons(name, old)
                 if old is not None and not reasons:
                     continue
@@ -227,8 +228,8 @@ class _Planner:
             missing = ranges.subtract(self._pool(), ranges.sized(self.state["pool"]))
             wanted += [steps.pool_add(start, end - start) for start, end in missing]
         wanted += self._take_devices()
-        for name, one in sorted(self.specs.items()):
-            wanted += [steps.cpu_offline(cpu, name) for cpu in one["cpus"] if cpu in self.online]
+        online = self.online
+        wanted += [steps.cpu_offline(cpu, name) for name in sorted(self.specs) for cpu in self.specs[name]["cpus"] if cpu in online]
         return wanted
 
     def _held(self) -> Dict[str, Dict[str, Any]]:
@@ -261,10 +262,16 @@ class _Planner:
     def _start(self, names: List[str]) -> List[Step]:
         """One after the other on the RFC's kernel. Where an image is chosen by its entry, the boot call waits for the CPU's
         arrival, and the instances boot side by side."""
+        attach, instances = self._can_attach(), self.placed["instances"]
         if not self.state.get("select"):
-            return [step for name in names for step in steps.start(self.specs[name], self._instance(name)["health"], self._can_attach())]
-        launched = [step for name in names for step in steps.launch(self.specs[name], self._can_attach())]
-        return launched + [steps.report(self.specs[name], self._instance(name)["health"]) for name in names]
+            return [step for name in names for step in steps.start(self.specs[name], instances[name]["health"], attach)]
+        launched: List[Step] = []
+        reports: List[Step] = []
+        for name in names:
+            spec = self.specs[name]
+            launched += steps.launch(spec, attach)
+            reports.append(steps.report(spec, instances[name]["health"]))
+        return launched + reports
 
     def _pool(self) -> List[ranges.Range]:
         return ranges.merge((one["base"], one["base"] + one["size"]) for one in self.placed["pool"]["memory"])
@@ -320,6 +327,8 @@ class _Planner:
 
     def _writers_first(self, names: List[str]) -> List[str]:
         """names in their order, but who writes a channel's area before who finds it there."""
+        if not any(not one["writes"] and one["between"] for name in names for one in self.specs[name]["channels"]):
+            return list(names)
         ordered: Dict[str, None] = {}
         left = set(names)
         for first in names:
@@ -353,9 +362,6 @@ class _Planner:
     def _instance(self, name: str) -> Dict[str, Any]:
         one: Dict[str, Any] = self.placed["instances"][name]
         return one
-
-    def _state(self, name: str) -> str:
-        return str(self._instance(name)["state"])
 
 
 def _take_down(name: str, one: Dict[str, Any], attached: Set[str]) -> List[Step]:

@@ -38,13 +38,13 @@ def of_all(names: Iterable[str], placed: Dict[str, Any], facts: Dict[str, Any]) 
         own = one["cmdline"].strip()
         found[name] = {
             "name": name,
-            "cpus": list(place["cpus"]),
-            "apic_ids": list(place["apic_ids"]),
+            "cpus": place["cpus"],
+            "apic_ids": place["apic_ids"],
             "base": place["base"],
             "size": place["size"],
             "low": place["low"],
             "entry": place["entry"],
-            "image": dict(images[image]),
+            "image": images[image],
             "cmdline": cmdlines[image] + " " + own if own and cmdlines[image] else own or cmdlines[image],
             "console": one["console"],
             "channels": channels.get(name, []),

@@ -112,7 +112,11 @@ def pool_remove(base: int, size: int) -> Step:
 
 def cpu_offline(cpu: int, instance: Optional[str] = None) -> Step:
     """Take a logical CPU offline in the host."""
-    return Step("cpu_offline", {"cpu": cpu}, ("take CPU %d offline in the host", cpu), _bring_back, instance)
+    return Step("cpu_offline", {"cpu": cpu}, _say_offline, _bring_back, instance)
+
+
+def _say_offline(step: Step) -> str:
+    return "take CPU %d offline in the host" % step.args["cpu"]
 
 
 def _bring_back(step: Step) -> Tuple[Step, ...]:
@@ -143,9 +147,9 @@ def device_bind(address: str, had: Dict[str, Any]) -> Step:
     return Step("device_bind", args, say, (back,))
 
 
-def load(spec: Spec) -> Step:
+def load(spec: Spec, args: Optional[Dict[str, Any]] = None) -> Step:
     """Load an instance's image into its memory and into the kernel's list."""
-    return Step("load", {"spec": spec}, _say_load, _take_out, spec["name"])
+    return Step("load", args or {"spec": spec}, _say_load, _take_out, spec["name"])
 
 
 def _say_load(step: Step) -> str:
@@ -161,7 +165,11 @@ def unload(instance: Optional[str] = None, again: Tuple[Step, ...] = ()) -> Step
     """Empty the kernel's list of multikernel images; running instances go on. `again` loads what was in the list."""
     if instance is None:
         return Step("unload", {}, "empty the kernel's list of multikernel images", (unload(),) + again if again else ())
-    return Step("unload", {}, ("take the image of %s from the kernel's list; %s goes on", instance, instance), (), instance)
+    return Step("unload", {}, _say_unload, (), instance)
+
+
+def _say_unload(step: Step) -> str:
+    return "take the image of %s from the kernel's list; %s goes on" % (step.instance, step.instance)
 
 
 def channel_attach(channel: Dict[str, Any], instance: str) -> Step:
@@ -182,9 +190,13 @@ def channel_detach(channel: Dict[str, Any], instance: str) -> Step:
     return Step("channel_detach", {"name": channel["name"]}, "detach the host from channel %s" % channel["name"], (back,), instance)
 
 
-def boot(spec: Spec) -> Step:
+def boot(spec: Spec, args: Optional[Dict[str, Any]] = None) -> Step:
     """Start the loaded image on the first of its CPUs."""
-    return Step("boot", {"spec": spec}, ("boot %s on CPU %s", spec["name"], spec["cpus"][0]), _stop_it, spec["name"])
+    return Step("boot", args or {"spec": spec}, _say_boot, _stop_it, spec["name"])
+
+
+def _say_boot(step: Step) -> str:
+    return "boot %s on CPU %s" % (step.instance, step.args["spec"]["cpus"][0])
 
 
 def _stop_it(step: Step) -> Tuple[Step, ...]:
@@ -223,7 +235,8 @@ def start(spec: Spec, health: Optional[Dict[str, Any]], attach: bool = True) -> 
 
 def launch(spec: Spec, attach: bool = True) -> List[Step]:
     """The same without waiting for the report: only for a kernel whose boot call returns when the CPU has arrived."""
-    return [load(spec)] + (attachments(spec) if attach else []) + [boot(spec), unload(spec["name"])]
+    args = {"spec": spec}  # of both steps: of ten thousand instances every object counts
+    return [load(spec, args)] + (attachments(spec) if attach else []) + [boot(spec, args), unload(spec["name"])]
 
 
 def report(spec: Spec, health: Optional[Dict[str, Any]]) -> Step:

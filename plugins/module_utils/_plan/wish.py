@@ -15,7 +15,7 @@ SHOWN = 8  # CPUs that one sentence tells something of
 class Wish:
     """What one instance asks for; host stands for host.cpus, which keeps CPUs from all instances."""
 
-    __slots__ = ("name", "path", "ids", "count", "whole", "own", "spread", "node", "kept", "host")
+    __slots__ = ("name", "ids", "count", "whole", "own", "spread", "node", "kept", "host")
 
     def __init__(
         self,
@@ -31,11 +31,15 @@ class Wish:
     ) -> None:
         self.name, self.ids, self.count, self.whole, self.own = name, ids, count, whole, own
         self.spread, self.node, self.kept, self.host = spread, node, kept, host
-        self.path: Tuple[Any, ...] = ("host", "cpus") if host else ("instances", name, "cpus")
+
+    @property
+    def path(self) -> Tuple[Any, ...]:
+        """Where the layout asks for it."""
+        return ("host", "cpus") if self.host else ("instances", self.name, "cpus")
 
     def but(self, **changes: Any) -> "Wish":
         """The same wish with other values."""
-        values = {key: getattr(self, key) for key in self.__slots__ if key != "path"}
+        values = {key: getattr(self, key) for key in self.__slots__}
         values.update(changes)
         return Wish(**values)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, List, Optional
 
+from .._plan import collector
 from . import bus, channel, cmdline, console, cpu, device, host, image, kernel, memory, policy, ram, topology
 from .case import Case
 from .finding import Finding
@@ -21,6 +22,7 @@ GROUPS = (cpu, topology, memory, ram, image, kernel, cmdline, console, channel, 
 _ORDERED: List[Rule] = [one for group in GROUPS for one in REGISTRY.values() if one.group == group.__name__.rsplit(".", 1)[-1]]
 
 
+@collector.paused
 def judge(
     layout: Dict[str, Any],
     facts: Optional[Dict[str, Any]] = None,

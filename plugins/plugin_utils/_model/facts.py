@@ -191,6 +191,16 @@ class Iommu(Known):
     groups: Small | None = Field(default=None, description="How many groups of devices it tells apart.")
 
 
+class CacheAllocation(Known):
+    """Whether parts of the last-level caches can be given to some CPUs only (resctrl)."""
+
+    supported: bool | None = Field(default=None, description="Whether the CPUs can.")
+    mounted: bool | None = Field(default=None, description="Whether resctrl is mounted; else the numbers are null.")
+    classes: Small | None = Field(default=None, description="How many classes of CPUs can be told apart.")
+    ways: Small | None = Field(default=None, description="How many parts a cache has.")
+    least_ways: Small | None = Field(default=None, description="The fewest parts that a class must have.")
+
+
 class Resource(Known):
     """One range of addresses that a PCI function answers to, or that a bridge passes on."""
 
@@ -320,7 +330,9 @@ class Facts(Known):
     virtualization: Word | None = Field(default=None, description="Who makes the machine; none on bare metal.")
     iommu: Iommu = Field(default_factory=Iommu, description="What confines its devices.")
     pci: Pci | None = Field(default=None, description="What is on its PCI buses; null: not known, as in bundles of older releases.")
+    cache_allocation: CacheAllocation = Field(default_factory=CacheAllocation, description="How its last-level caches can be divided.")
     images: dict[str, Image] = Field(default_factory=dict, description="What was looked into, by path.")
+    origin: Word | None = Field(default=None, description="Where an example comes from: constructed, or a boot of the lab.")
     redacted: list[Word] | None = Field(default=None, description="What was taken out before it was written.")
 
 
@@ -338,8 +350,9 @@ def complete(raw: dict[str, t.Any]) -> dict[str, t.Any]:
     """The bundle with null for what it leaves out. Raises pydantic's ValidationError; see faults()."""
     require()
     checked: dict[str, t.Any] = Facts.model_validate(raw).model_dump(exclude_unset=False, by_alias=True)
-    if checked["redacted"] is None:
-        del checked["redacted"]
+    for written_later in ("origin", "redacted"):
+        if checked[written_later] is None:
+            del checked[written_later]
     return checked
 
 

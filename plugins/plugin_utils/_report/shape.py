@@ -105,6 +105,54 @@ SCHEMA: dict[str, t.Any] = {
 }
 
 
-def schema_text() -> str:
-    """The schema as a file."""
-    return json.dumps(SCHEMA, indent=2, ensure_ascii=False) + "\n"
+#: What `mkl report OLD --diff NEW --format json` writes; see difference.py.
+DIFFERENCE: dict[str, t.Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "$id": "urn:multikernel.core:isolation-difference:1",
+    "title": "Difference between the isolation reports of two multikernel layouts",
+    **_record(
+        {
+            "format": {"const": "multikernel-isolation-difference"},
+            "version": {"const": 1},
+            "worse": {
+                "type": "boolean",
+                "description": "Whether the grade fell, a way opened, or a new pair has a way worse than it was between any two kernels before.",
+            },
+            "grade": _record({"before": _GRADE, "after": _GRADE}, "The proven grades."),
+            "changes": _list(
+                {
+                    **_record(
+                        {
+                            "kind": {"enum": ["opened", "closed", "new", "gone"], "description": "new, gone: only one report has the pair."},
+                            "from": _TEXT,
+                            "to": _TEXT,
+                            "vector": {"enum": [one.id for one in vector.VECTORS]},
+                            "before": {"enum": [*vector.VERDICTS, None], "description": "null: there was no such pair."},
+                            "after": {"enum": [*vector.VERDICTS, None], "description": "null: there is no such pair any more."},
+                            "why": _TEXT,
+                        },
+                        "What changed for one ordered pair of kernels on one way.",
+                    ),
+                    "allOf": [
+                        {
+                            "if": {"properties": {"kind": {"const": kind}}},
+                            "then": {"properties": {"before": {"type": before}, "after": {"type": after}}},
+                        }
+                        for kind, before, after in (
+                            ("opened", "string", "string"),
+                            ("closed", "string", "string"),
+                            ("new", "null", "string"),
+                            ("gone", "string", "null"),
+                        )
+                    ],
+                }
+            ),
+        },
+        "What opened and what closed; version 1.",
+    ),
+}
+
+
+def schema_text(schema: dict[str, t.Any] | None = None) -> str:
+    """The schema of the report, or another one, as a file."""
+    return json.dumps(SCHEMA if schema is None else schema, indent=2, ensure_ascii=False) + "\n"

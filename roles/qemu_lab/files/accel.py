@@ -100,7 +100,7 @@ def _state(path: Path, guest: subprocess.Popen[bytes]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--accel", default="auto", choices=["auto", "kvm", "tcg"])
+    parser.add_argument("--accel", default="auto", choices=["auto", "kvm", "tcg", "tcg,thread=single"])
     parser.add_argument("--qemu", default="qemu-system-x86_64")
     parser.add_argument("--kernel", type=Path, required=True)
     parser.add_argument("--busybox", type=Path, required=True)

@@ -85,8 +85,12 @@ class Machine:
             return {**known, "running": self.pid is not None}
         return {"running": self.pid is not None}
 
-    def start(self, spec: Spec, keys: Path, cache: Path | None, deadline: float, retries: int) -> dict[str, Any]:
-        """Boot (or go on from the kept state) until sshd answers; each try has a deadline in seconds."""
+    def start(self, spec: Spec, keys: Path, cache: Path | None, deadline: float, retries: int, reboots: bool = False) -> dict[str, Any]:
+        """Boot (or go on from the kept state) until sshd answers; each try has a deadline in seconds.
+
+        With `reboots` a reset boots the machine again. Without, QEMU ends, so that a machine that an instance has reset is not
+        mistaken for a sound one.
+        """
         if self.pid is not None:
             return {**self.status, "changed": False}
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -95,7 +99,7 @@ class Machine:
         tries, moved, warm = 0, 0, False
         while True:
             warm = kept is not None and kept.exists() and tries == 0
-            port = self._launch(spec, kept if warm else None)
+            port = self._launch(spec, kept if warm else None, reboots)
             self._ssh_files(port, keys)
             if not self._answers(port, deadline):
                 tries += 1
@@ -139,7 +143,7 @@ class Machine:
             time.sleep(0.2)
         return True
 
-    def _launch(self, spec: Spec, kept: Path | None) -> int:
+    def _launch(self, spec: Spec, kept: Path | None, reboots: bool) -> int:
         disk = self.folder / "disk.qcow2"
         for name in ("com1.log", "com2.log", "com3.log", "com4.log"):
             (self.folder / name).write_bytes(b"")
@@ -153,7 +157,8 @@ class Machine:
         # paths relative to the folder where a length limit applies (UNIX sockets); the pid file absolute, it names the machine
         command = [
             spec.qemu, "-name", self.folder.name, "-M", spec.machine, "-accel", "tcg,thread=multi" if spec.accel == "tcg" else spec.accel,
-            "-cpu", CPU.get(spec.accel, "max"), "-smp", spec.cpus, "-m", spec.memory, "-display", "none", "-no-reboot", "-monitor", "none",
+            "-cpu", CPU.get(spec.accel, "max"), "-smp", spec.cpus, "-m", spec.memory, "-display", "none", "-monitor", "none",
+            "-action", "reboot=reset" if reboots else "reboot=shutdown",
             "-qmp", "unix:qmp,server=on,wait=off", "-daemonize", "-pidfile", str(self.folder / "pid"),
             "-netdev", f"user,id=net0,hostfwd=tcp:127.0.0.1:{port}-:22", "-device", "virtio-net-pci,netdev=net0,romfile=",
             "-drive", "file=disk.qcow2,if=virtio,cache=unsafe,format=qcow2",
@@ -243,13 +248,14 @@ def main() -> int:
     parser.add_argument("--cache", type=Path, help="folder for kept states; left out: always boot (start)")
     parser.add_argument("--deadline", type=float, default=120.0)
     parser.add_argument("--retries", type=int, default=1)
+    parser.add_argument("--reboots", action="store_true", help="a reboot of the guest boots it again instead of ending it (start)")
     args = parser.parse_args()
     machine = Machine(args.folder.resolve())
     try:
         if args.action == "start":
             raw = json.loads(args.spec)
             spec = Spec(**{**raw, "extra": tuple(raw["extra"])})
-            result = machine.start(spec, args.keys, args.cache, args.deadline, args.retries)
+            result = machine.start(spec, args.keys, args.cache, args.deadline, args.retries, args.reboots)
         elif args.action == "stop":
             result = {"changed": machine.stop(), "running": False}
         else:

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 multikernel.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The actions layout and layout_info: what they hand to their modules, and what they make of the answers."""
+"""The actions layout, layout_info and rollback: what they hand to their modules, and what they make of the answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typing as t
 import pytest
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.multikernel.core.plugins.action import layout, layout_info
+from ansible_collections.multikernel.core.plugins.action import layout, layout_info, rollback
 from ansible_collections.multikernel.core.plugins.plugin_utils._model.layout import load_layout
 
 Plain = dict[str, t.Any]
@@ -84,6 +84,16 @@ def test_other_arguments_pass_through(run: Run) -> None:
     assert {key: value for key, value in run.calls[0]["module_args"].items() if key != "layout"} == {"lock_timeout": 5, "health_timeout": 7}
 
 
+def test_rollback_asks_the_host_and_draws_the_machine(run: Run) -> None:
+    result = run(rollback, {"to": "4cb0", "disruption": "allow"})
+    (call,) = run.calls
+    assert (call["module_name"], call["module_args"]) == ("multikernel.core.rollback", {"to": "4cb0", "disruption": "allow"})
+    assert "rt" in result["picture"]
+    assert result["isolation"].startswith("Isolation grade")
+    assert "table_text" in result
+    assert "facts" not in result
+
+
 def test_absent_needs_no_layout(run: Run) -> None:
     run(layout, {"state": "absent"})
     assert run.calls[0]["module_args"] == {"state": "absent"}
@@ -116,7 +126,7 @@ def test_pictures_take_the_place_of_the_facts(run: Run) -> None:
     assert "facts" not in result
     assert result["picture"].startswith("box on box: 4 CPUs\n┌")
     assert result["table_text"] == "no instances"
-    assert result["isolation"].startswith("Isolation grade D, at best B: ")
+    assert result["isolation"].startswith("Isolation grade D, at best C: ")
     assert "No hypervisor stands between host and rt." in " ".join(result["isolation"].split())
     assert result["placed"] == PLACED
 

@@ -34,12 +34,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> List[Call]:
         made.append(call)
         return 0
 
-    monkeypatch.setattr(kexec, "_call", record)
+    monkeypatch.setattr(kexec, "system_call", record)
     return made
 
 
 def refusing(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    monkeypatch.setattr(kexec, "_call", lambda *_call: number)
+    monkeypatch.setattr(kexec, "system_call", lambda *_call: number)
 
 
 def page(data: Any = b"x", address: int = 0x40000000, memsz: int = 4096) -> Segment:
@@ -56,7 +56,7 @@ def test_bytes_and_views_reach_the_kernel_without_a_change(monkeypatch: pytest.M
         seen.append((number, entry, count, flags))
         return 0
 
-    monkeypatch.setattr(kexec, "_call", read_back)
+    monkeypatch.setattr(kexec, "system_call", read_back)
     with open(str(tmp_path / "file"), "rb") as file:
         mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
     kexec.load(
@@ -81,7 +81,7 @@ def test_a_view_of_a_file_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None
         seen.extend(row.buf for row in (Row * count).from_address(array))
         return 0
 
-    monkeypatch.setattr(kexec, "_call", note)
+    monkeypatch.setattr(kexec, "system_call", note)
     kexec.load(0x40000000, [page(view, memsz=8192)])
     assert seen == [where]
 
@@ -145,7 +145,7 @@ def test_unload_goes_on_until_the_table_is_empty(monkeypatch: pytest.MonkeyPatch
         path.write_text(table(left[0]))
         return 0
 
-    monkeypatch.setattr(kexec, "_call", ten_at_a_time)
+    monkeypatch.setattr(kexec, "system_call", ten_at_a_time)
     assert kexec.unload(str(path)) == 23
     assert made == [(246, 0, 0, 0, 0x10)] * 3
 
@@ -196,7 +196,7 @@ def test_booting_names_the_cpu_by_reference(monkeypatch: pytest.MonkeyPatch, cpu
         seen.append((number, magic1, magic2, command, ctypes.c_int.from_address(argument).value))
         return 0
 
-    monkeypatch.setattr(kexec, "_call", read_back)
+    monkeypatch.setattr(kexec, "system_call", read_back)
     kexec.boot(3, cpus)
     assert seen == [(169, 0xFEE1DEAD, 672274793, 0x4D4B4C49, 3)]
 
@@ -231,8 +231,8 @@ def test_every_errno_of_a_boot_is_a_sentence(monkeypatch: pytest.MonkeyPatch, cp
 
 def test_the_errno_of_a_real_call_comes_back() -> None:
     close, sched_yield = 3, 24
-    assert kexec._call(close, (1 << 32) - 1) == errno.EBADF
-    assert kexec._call(sched_yield) == 0
+    assert kexec.system_call(close, (1 << 32) - 1) == errno.EBADF
+    assert kexec.system_call(sched_yield) == 0
 
 
 def test_other_machines_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from .conftest import HOSTS
 MACHINES = ["lab-mkstock", "lab-plain", "two-sockets", "smt", "unprivileged", "memmap", "offlined"]
 KEYS = [
     "boot_id",
+    "cache_allocation",
     "cpus",
     "dialect",
     "hostname",

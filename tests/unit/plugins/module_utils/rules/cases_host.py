@@ -113,15 +113,15 @@ CASES = [
     RuleCase(
         "sec-grade",
         layout("policy", "isolation", "minimum_grade", "B"),
-        "isolation grade B is asked for and D is the best that can be reached: no IOMMU confines all devices.",
+        "isolation grade B is asked for and D is the best that can be reached: no IOMMU confines all devices; "
+        "host, rt, web share a last-level cache, and these CPUs cannot partition it; rt, web are not locked down.",
         placed=True,
     ),
     RuleCase(
         "sec-grade",
         both(layout("policy", "isolation", "minimum_grade", "B"), fact("iommu", {"translating": True, "interrupt_remapping": True})),
-        "whether isolation grade B is reached is not known (C is): whether caches are partitioned cannot be found out here; "
-        "whether images are locked down cannot be found out here.",
-        "unknown",
+        "isolation grade B is asked for and C is the best that can be reached: host, rt, web share a last-level cache, "
+        "and these CPUs cannot partition it; rt, web are not locked down.",
         placed=True,
     ),
     RuleCase(

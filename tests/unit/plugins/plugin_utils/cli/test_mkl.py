@@ -142,7 +142,7 @@ def test_render_draws_and_tells_what_is_not_isolated(mkl: Mkl, layout: pathlib.P
     code, out, _err = mkl("render", layout, "--facts", bundle, "--ascii")
     assert code == 0
     assert "| web " in out
-    assert "Isolation grade D, at best B: " in out
+    assert "Isolation grade D, at best C: " in out
     out.encode("ascii")
 
 
