@@ -41,6 +41,21 @@ options:
         else records it.
     type: dict
     default: {}
+  dialect:
+    description:
+      - Which multikernel interface of the host to speak, where it offers several (mkstock with C(abi=both)).
+      - V(auto) takes the one in which the host's instances were made, else V(kernfs) where C(/sys/fs/multikernel) is there, else V(rfc).
+    type: str
+    choices: [auto, rfc, kernfs]
+    default: auto
+  adopt:
+    description:
+      - Names of instances that somebody else made on the host and that are to belong to this layout from now on (dialect kernfs).
+      - An adopted instance that has the CPUs and memory of the layout goes on; that it boots the image of the layout is taken for
+        granted, since no kernel tells. An instance that is named neither here nor in the journal is never touched.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment: [multikernel.core.apply]
 attributes:
   diff_mode:
@@ -155,7 +170,7 @@ unverifiable:
   elements: str
   sample: ["that web owns CPU 2 and nothing else: this kernel does not tell, the journal remembers"]
 table:
-  description: The text of C(/proc/multikernel).
+  description: The text of C(/proc/multikernel), or of C(/proc/kimage) in the dialect kernfs.
   returned: success
   type: str
   sample: "Type        Start Address   Segments\n----------  --------------  --------\nNo kimages loaded\n"
@@ -214,11 +229,19 @@ def main() -> None:
             "lock_timeout": {"type": "float", "default": 30.0},
             "health_timeout": {"type": "float", "default": 60.0},
             "console_logs": {"type": "dict", "default": {}},
+            "dialect": {"type": "str", "choices": ["auto", "rfc", "kernfs"], "default": "auto"},
+            "adopt": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
     wish = module.params
-    options = run.Options(lock_timeout=wish["lock_timeout"], health_timeout=wish["health_timeout"], console_logs=wish["console_logs"])
+    options = run.Options(
+        lock_timeout=wish["lock_timeout"],
+        health_timeout=wish["health_timeout"],
+        console_logs=wish["console_logs"],
+        dialect=wish["dialect"],
+        adopt=wish["adopt"],
+    )
     try:
         result = run.apply(wish["layout"], state=wish["state"], check=module.check_mode, options=options)
     except run.ApplyError as error:

@@ -8,17 +8,26 @@ from __future__ import annotations
 import time
 from typing import Any, Dict, List, Sequence, Tuple
 
-from .._dialect.base import DialectError, InstanceError
+from .._dialect.base import DialectError, Drift, InstanceError
 from .._plan.steps import Step
 from .journal import Journal
 
 
 class StepFailed(Exception):
-    """A step failed and the plan was undone. undone: sentences; stuck: what could not be undone; console: an instance's last words."""
+    """A step failed and the plan was undone. undone: sentences; stuck: what could not be undone; console: an instance's last words;
+    drift: whether it failed since somebody else has changed the host meanwhile."""
 
     def __init__(
-        self, sentence: str, instance: Any, results: List[Dict[str, Any]], undone: List[str], stuck: List[str], console: List[str]
+        self,
+        sentence: str,
+        instance: Any,
+        results: List[Dict[str, Any]],
+        undone: List[str],
+        stuck: List[str],
+        console: List[str],
+        drift: bool = False,
     ) -> None:
+        self.drift = drift
         self.instance, self.results, self.undone, self.stuck, self.console = instance, results, undone, stuck, console
         super().__init__(sentence)
 
@@ -38,7 +47,7 @@ def execute(steps: Sequence[Step], dialect: Any, journal: Journal, results: List
             journal.note("failed", {"number": number, "error": sentence})
             console = list(error.console) if isinstance(error, InstanceError) else []
             undone, stuck = undo(steps[: number + 1], dialect, journal)
-            raise StepFailed(sentence, step.instance, results, undone, stuck, console) from error
+            raise StepFailed(sentence, step.instance, results, undone, stuck, console, isinstance(error, Drift)) from error
         results.append({"do": step.do, "say": step.say, "seconds": round(time.monotonic() - begin, 3), "result": outcome})
 
 

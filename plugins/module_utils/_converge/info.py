@@ -10,8 +10,7 @@ from typing import Any, Dict, List, Optional, Sequence
 from .._dialect.choice import choose
 from .._dialect.system import System
 from .._layout import canonical
-from .._plan.place import PlacementError, place
-from .._plan.plan import plan
+from .._plan.place import PlacementError
 from .._rules import engine
 from . import recover
 from .journal import Journal
@@ -32,7 +31,8 @@ def info(layout: Optional[Dict[str, Any]] = None, system: Optional[Any] = None, 
     kept = store.state()
     cut = Journal(machine.root).interrupted()
     facts = machine.facts(sorted({*image_paths(layout), *images}), recover.topology(cut, kept))
-    dialect = choose(facts, machine, Options.health_timeout, {})
+    dialect = choose(facts, machine, Options.health_timeout, {}, "auto", (), kept)
+    facts = dialect.open(facts, True, recover.topology(cut, kept))
     state = dialect.observe(kept, facts)
     findings = [recover.warning(cut)] if cut else []
     found = {
@@ -48,18 +48,18 @@ def info(layout: Optional[Dict[str, Any]] = None, system: Optional[Any] = None, 
         "plan": None,
     }
     if layout is not None:
-        findings += dialect.probe(facts) + _judge(layout, facts, state, found)
+        findings += dialect.probe(facts) + _judge(dialect, layout, facts, state, found)
     found["findings"] = [one.to_dict() for one in findings if one.verdict != "pass"]
     return found
 
 
-def _judge(layout: Dict[str, Any], facts: Dict[str, Any], state: Dict[str, Any], found: Dict[str, Any]) -> List[Any]:
+def _judge(dialect: Any, layout: Dict[str, Any], facts: Dict[str, Any], state: Dict[str, Any], found: Dict[str, Any]) -> List[Any]:
     findings: List[Any] = engine.judge(layout, facts, None, layout["waivers"])
     try:
-        placed = place(layout, facts, state)
+        placed = dialect.place(layout, facts, state)
         findings = engine.judge(layout, facts, placed, layout["waivers"])
         found["placed"] = placed
-        found["plan"] = [step.to_dict() for step in plan(placed, state, facts, canonical.digest(layout))]
+        found["plan"] = [step.to_dict() for step in dialect.plan(placed, state, facts, canonical.digest(layout))]
     except PlacementError as error:
         findings = findings + error.findings
     return findings

@@ -17,7 +17,7 @@ from .store import Store
 
 
 def recover(
-    cut: Sequence[Record], journal: Journal, store: Store, dialect: Any, facts: Dict[str, Any], system: Any
+    cut: Sequence[Record], journal: Journal, store: Store, dialect: Any, facts: Dict[str, Any]
 ) -> Tuple[List[str], List[str]]:
     """Undo the apply whose journal records are cut. Returns (what was undone, what could not be), sentences.
 
@@ -34,13 +34,13 @@ def recover(
         journal.end("recovered")
         return [], []
     begun = [plan_steps.from_record(record["step"]) for record in cut if record["kind"] == "step"]
-    previous = remember.base(kept, facts)
+    previous = remember.base(kept, facts, dialect.name)
     dialect.observe(previous, facts)
     for record in cut:
         if record["kind"] in ("done", "undone") and (record["result"] or {}).get("nonce"):
             dialect.nonces[_instance(record, cut)] = record["result"]["nonce"]
     undone, stuck = undo(begun, dialect, journal)
-    store.commit(remember.undone(previous, begun, dialect, system))
+    store.commit(remember.undone(previous, begun, dialect))
     if stuck:
         journal.note("stuck", {"error": "; ".join(stuck)})
         return undone, stuck

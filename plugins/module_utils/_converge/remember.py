@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Dict, Iterable, Optional, Sequence
+from typing import Any, Dict, Optional, Sequence
 
-from .._dialect import devices, observe, table
-from .._plan import ranges
 from .._plan.steps import Step
 
 Kept = Dict[str, Any]
 
 
-def base(kept: Optional[Kept], facts: Dict[str, Any]) -> Kept:
+def base(kept: Optional[Kept], facts: Dict[str, Any], dialect: str) -> Kept:
     """What was remembered, as far as it is of this boot of the host; with the topology of all CPUs, which offline ones lose."""
     same = kept is not None and kept.get("boot_id") == facts["boot_id"]
     old = copy.deepcopy(kept) if kept else {}
@@ -25,6 +23,7 @@ def base(kept: Optional[Kept], facts: Dict[str, Any]) -> Kept:
         "version": 1,
         "apply": old.get("apply"),
         "boot_id": facts["boot_id"],
+        "dialect": dialect,
         "digest": old.get("digest"),
         "instances": old["instances"] if same else {},
         "made": old["made"] if same else {"cpus": [], "blocks": [], "pool": [], "channels": {}, "devices": {}},
@@ -44,14 +43,7 @@ def after(
     """What is to be remembered when every step was done. only: the instances that it was about (None: all)."""
     kept = copy.deepcopy(previous)
     kept["apply"] = apply
-    kept["made"] = _made(previous["made"], steps)
-    kept["made"]["channels"] = (
-        {}
-        if placed is None
-        else {
-            name: {"address": one["placed"]["address"], "size": one["placed"]["size"]} for name, one in sorted(placed["channels"].items())
-        }
-    )
+    kept["made"] = dialect.made(previous["made"], steps, placed)
     old, kept["instances"] = kept["instances"], {}
     for name, spec in sorted(specs.items()):
         wanted = (placed or {})["instances"][name]
@@ -79,67 +71,19 @@ def with_words(kept: Kept, seen: Dict[str, Any]) -> Kept:
     for name, one in kept["instances"].items():
         if name in seen["instances"] and seen["instances"][name]["uname"]:
             one["uname"] = seen["instances"][name]["uname"]
+        if name in seen["instances"]:
+            one["spec"] = seen["instances"][name]["spec"]
     return kept
 
 
-def undone(previous: Kept, steps: Iterable[Step], dialect: Any, system: Any) -> Kept:
+def undone(previous: Kept, steps: Sequence[Step], dialect: Any) -> Kept:
     """What is to be remembered when steps were taken back: the old, and whatever could not be given back."""
     kept = copy.deepcopy(previous)
-    kept["made"] = _still_made(previous["made"], steps, system)
+    kept["made"] = dialect.still_made(previous["made"], steps)
     for name, one in kept["instances"].items():
         # an instance that was started again carries a new mark
         one["nonce"] = dialect.nonces.get(name, one["nonce"])
-    for spec in [step.args["spec"] for step in steps if step.do == "boot"]:
-        name = spec["name"]
-        if dialect.busy.get(name) == spec:  # it was started, and could not be stopped
-            kept["instances"][name] = {"state": "running", "spec": spec, "health": None, "nonce": dialect.nonces.get(name), "uname": None}
+        one["spec"] = dialect.renewed(name, one["spec"])
+    for name, spec in dialect.left(steps).items():  # it was started, and could not be stopped
+        kept["instances"][name] = {"state": "running", "spec": spec, "health": None, "nonce": dialect.nonces.get(name), "uname": None}
     return kept
-
-
-def _made(old: Dict[str, Any], steps: Iterable[Step]) -> Dict[str, Any]:
-    """What belongs to us after steps were done on top of old."""
-    cpus, blocks, pool = set(old["cpus"]), set(old["blocks"]), ranges.sized(old["pool"])
-    functions = dict(old.get("devices") or {})
-    for step in steps:
-        if step.do == "cpu_offline":
-            cpus.add(step.args["cpu"])
-        elif step.do == "cpu_online":
-            cpus.discard(step.args["cpu"])
-        elif step.do == "memory_offline":
-            blocks.add(step.args["block"])
-        elif step.do == "memory_online":
-            blocks.discard(step.args["block"])
-        elif step.do in ("pool_add", "pool_remove"):
-            mine = [(step.args["base"], step.args["base"] + step.args["size"])]
-            pool = ranges.merge(pool + mine) if step.do == "pool_add" else ranges.subtract(pool, mine)
-        elif step.do == "device_unbind":
-            functions[step.args["address"]] = {key: step.args[key] for key in ("driver", "override", "power")}
-        elif step.do == "device_bind":
-            functions.pop(step.args["address"], None)
-    return {
-        "cpus": sorted(cpus),
-        "blocks": sorted(blocks),
-        "pool": [[start, end - start] for start, end in pool],
-        "channels": old["channels"],
-        "devices": functions,
-    }
-
-
-def _still_made(old: Dict[str, Any], steps: Iterable[Step], system: Any) -> Dict[str, Any]:
-    """Of all that was ours before or was taken by steps: what the host does not have back now."""
-    taken = _made(old, [step for step in steps if step.do in ("cpu_offline", "memory_offline", "pool_add", "device_unbind")])
-    online = observe.online(system)
-    in_pool = ranges.sized(table.pool(system.read(observe.MKSTOCK + "pool")))
-    mine = ranges.sized(taken["pool"])
-    pool = ranges.subtract(mine, ranges.subtract(mine, in_pool))
-    return {
-        "cpus": [cpu for cpu in taken["cpus"] if cpu not in online],
-        "blocks": [block for block in taken["blocks"] if _block_is_offline(system, block)],
-        "pool": [[start, end - start] for start, end in pool],
-        "channels": old["channels"],
-        "devices": {address: had for address, had in taken["devices"].items() if devices.is_held(system, address)},
-    }
-
-
-def _block_is_offline(system: Any, block: int) -> bool:
-    return (system.read("sys/devices/system/memory/memory%d/state" % block) or "").strip() == "offline"

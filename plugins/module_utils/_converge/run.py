@@ -8,15 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Sequence, Set
 
+from .._dialect.base import DialectError
 from .._dialect.choice import choose
 from .._dialect.system import System
 from .._layout import canonical
 from .._plan import collector
-from .._plan import plan as planner
-from .._plan.place import PlacementError, place
+from .._plan.place import PlacementError
 from .._plan.steps import Step
 from .._rules import engine
-from . import recover, remember, text, verify
+from . import recover, remember, text
 from .execute import StepFailed, execute, undo
 from .journal import Journal
 from .lock import Lock, LockError
@@ -31,7 +31,8 @@ ABILITY = ("life-kexec-allowed", "life-kexec-quota", "sec-lockdown")
 
 @dataclass
 class Options:
-    """How an apply is to go about it. Times in seconds; consent, restart and only are names of instances (see plan)."""
+    """How an apply is to go about it. Times in seconds; consent, restart and only are names of instances (see plan),
+    adopt those of instances that somebody else made and that are to be ours; dialect is auto or the one to speak."""
 
     lock_timeout: float = 30.0
     health_timeout: float = 60.0
@@ -39,6 +40,8 @@ class Options:
     restart: Sequence[str] = ()
     only: Optional[Sequence[str]] = None
     console_logs: Dict[str, str] = field(default_factory=dict)
+    dialect: str = "auto"
+    adopt: Sequence[str] = ()
 
 
 class ApplyError(Exception):
@@ -77,7 +80,17 @@ def apply(
         raise ApplyError(str(error)) from error
 
 
+class _Again(Exception):
+    """Somebody else changed the host between our look and our change, which is undone. failure: what is said if it happens again."""
+
+    def __init__(self, failure: ApplyError) -> None:
+        self.failure = failure
+        super().__init__(str(failure))
+
+
 class _Run:
+    dialect: Any = None
+
     def __init__(self, layout: Optional[Dict[str, Any]], digest: Optional[str], check: bool, options: Options, system: Any) -> None:
         self.layout, self.digest, self.check, self.options, self.system = layout, digest, check, options, system
         self.store, self.journal = Store(system.root), Journal(system.root)
@@ -86,6 +99,25 @@ class _Run:
         self.recovered: List[str] = []
 
     def run(self) -> Result:
+        """All of it. Where somebody else changed the host meanwhile, what was done is undone and all of it is done once more."""
+        try:
+            return self._attempt()
+        except _Again as again:
+            self.findings = []
+            try:
+                return self._attempt()
+            except _Again as error:
+                raise error.failure from again
+
+    def _attempt(self) -> Result:
+        try:
+            return self._attempt_opened()
+        except ApplyError:
+            if self.dialect is not None:
+                self.dialect.close()
+            raise
+
+    def _attempt_opened(self) -> Result:
         self._facts()
         self._recover()
         self.state = self.dialect.observe(self.kept, self.facts)
@@ -100,7 +132,12 @@ class _Run:
     def _facts(self) -> None:
         self.kept, self.cut = self.store.state(), self.journal.interrupted()
         self.facts = self.system.facts(image_paths(self.layout), recover.topology(self.cut, self.kept))
-        self.dialect = choose(self.facts, self.system, self.options.health_timeout, self.options.console_logs)
+        wish = self.options
+        try:
+            self.dialect = choose(self.facts, self.system, wish.health_timeout, wish.console_logs, wish.dialect, wish.adopt, self.kept)
+            self.facts = self.dialect.open(self.facts, self.check, recover.topology(self.cut, self.kept))
+        except DialectError as error:
+            raise ApplyError(str(error)) from error
 
     def _recover(self) -> None:
         if not self.cut:
@@ -109,7 +146,7 @@ class _Run:
             self.findings.append(recover.warning(self.cut))
             return
         try:
-            self.recovered, stuck = recover.recover(self.cut, self.journal, self.store, self.dialect, self.facts, self.system)
+            self.recovered, stuck = recover.recover(self.cut, self.journal, self.store, self.dialect, self.facts)
         except OSError as error:
             raise ApplyError("an earlier apply was cut off, and what is undone of it cannot be written down: %s" % error) from error
         if stuck:
@@ -121,22 +158,25 @@ class _Run:
     # judge, place, plan
 
     def _plan_absent(self) -> List[Step]:
-        return planner.plan_absent(self.state, self.facts)
+        return self.dialect.plan_absent(self.state, self.facts)
 
     @collector.paused
     def _plan_present(self) -> List[Step]:
         layout = self.layout or {}
-        self._judge(self.dialect.probe(self.facts) + engine.judge(layout, self.facts, None, layout["waivers"]), placed=False)
+        probed = self.dialect.probe(self.facts)
+        self._judge(probed + engine.judge(layout, self.facts, None, layout["waivers"]), placed=False)
         try:
-            self.placed = place(layout, self.facts, self.state)
-            self._judge(engine.judge(layout, self.facts, self.placed, layout["waivers"]), placed=True)
+            self.placed = self.dialect.place(layout, self.facts, self.state)
+            self._judge(probed + engine.judge(layout, self.facts, self.placed, layout["waivers"]), placed=True)
             wish = self.options
-            steps = planner.plan(self.placed, self.state, self.facts, str(self.digest), wish.consent, wish.restart, wish.only)
+            steps = self.dialect.plan(
+                self.placed, self.state, self.facts, str(self.digest), wish.consent, wish.restart, wish.only
+            )
             if self.unable and any(step.do in ("load", "unload") for step in steps):
                 raise self._refusal(self.unable)
         except PlacementError as error:
             raise self._refusal(error.findings) from error
-        self.specs = planner.wanted(self.placed, self.state, self.facts, wish.only)
+        self.specs = self.dialect.wanted(self.placed, self.state, self.facts, wish.only)
         return steps
 
     def _judge(self, findings: List[Any], placed: bool) -> None:
@@ -160,7 +200,7 @@ class _Run:
     # converge
 
     def _converge(self, steps: List[Step], result: Result) -> Result:
-        previous = remember.base(self.kept, self.facts)
+        previous = remember.base(self.kept, self.facts, self.dialect.name)
         work = [step for step in steps if step.do != "save"]
         try:
             self.journal.begin({"digest": self.digest, "boot_id": self.facts["boot_id"], "topology": self.facts["cpus"]["each"]})
@@ -170,7 +210,10 @@ class _Run:
             execute(work, self.dialect, self.journal, result["steps"])
             seen = self._settle(work, steps, previous, result)
         except StepFailed as error:
-            raise self._give_up(error, previous, work) from error
+            failure = self._give_up(error, previous, work)
+            if error.drift and not error.stuck:
+                raise _Again(failure) from error
+            raise failure from error
         self.journal.end("applied")
         result["steps"] += [{"do": step.do, "say": step.say, "seconds": 0.0, "result": {}} for step in steps if step.do == "save"]
         self.state = dict(seen, digest=self.digest)
@@ -185,7 +228,7 @@ class _Run:
             after = remember.after(previous, steps, self.specs, placed, self.dialect, self.journal.apply, self.options.only)
             seen = self.dialect.observe(after, self.facts)
             if placed is not None:
-                differences, result["unverifiable"] = verify.verify(self.system, placed, self.specs, seen)
+                differences, result["unverifiable"] = self.dialect.verify(placed, self.specs, seen)
                 if differences:
                     sentence = "the host is not as it should be after the last step: " + "; ".join(differences)
             if sentence is None:
@@ -197,7 +240,7 @@ class _Run:
         raise StepFailed(str(sentence), None, result["steps"], undone, stuck, [])
 
     def _give_up(self, error: StepFailed, previous: Dict[str, Any], work: List[Step]) -> ApplyError:
-        left = remember.undone(previous, work, self.dialect, self.system)
+        left = remember.undone(previous, work, self.dialect)
         try:
             self.store.commit(left)
             self.journal.end("stuck" if error.stuck else "undone")
@@ -265,7 +308,7 @@ def instances(state: Dict[str, Any]) -> List[Dict[str, Any]]:
             "name": name,
             "state": one["state"],
             "cpus": one["spec"]["cpus"],
-            "memory": {"base": one["spec"]["base"], "size": one["spec"]["size"]},
+            "memory": dict(one["memory"]),
             "image": one["spec"]["image"]["name"],
             "uname": one["uname"],
             "beats": one["beats"],
@@ -302,7 +345,7 @@ def _summary(state: Dict[str, Any]) -> Dict[str, Any]:
             name: {
                 "state": one["state"],
                 "cpus": one["spec"]["cpus"],
-                "memory": {"base": one["spec"]["base"], "size": one["spec"]["size"]},
+                "memory": dict(one["memory"]),
                 "uname": one["uname"],
             }
             for name, one in sorted(state["instances"].items())

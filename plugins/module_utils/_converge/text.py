@@ -10,7 +10,7 @@ import re
 from typing import Any, Dict, List, Optional, Sequence
 
 from .._layout import cpuset
-from .._plan.place import amount
+from .._plan.place import amount, span
 from .._plan.steps import Step
 
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./ +=-]*")
@@ -44,8 +44,9 @@ def yaml(value: Any) -> str:
 
 def _side(layout: Optional[Dict[str, Any]], specs: Dict[str, Dict[str, Any]]) -> str:
     lines = ["# CPU %s: %s\n" % (cpuset.format(one["cpus"]), name) for name, one in sorted(specs.items(), key=lambda item: item[1]["cpus"])]
-    for name, one in sorted(specs.items(), key=lambda item: item[1]["base"]):
-        lines.append("# 0x%x-0x%x (%s): %s\n" % (one["base"], one["base"] + one["size"] - 1, amount(one["size"]), name))
+    for name, one in sorted(specs.items(), key=lambda item: (item[1]["base"] is None, item[1]["base"] or 0)):
+        where = "the kernel picks" if one["base"] is None else span((one["base"], one["base"] + one["size"]))
+        lines.append("# %s (%s): %s\n" % (where, amount(one["size"]), name))
     return (yaml(layout) if layout else "") + "".join(lines)
 
 

@@ -5,14 +5,52 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Callable, Dict, Optional, Sequence
 
-from .base import Dialect
+from .base import Dialect, DialectError
+from .kernfs import Kernfs
 from .rfc import Rfc
 
-DIALECTS = {"rfc": Rfc}
+DIALECTS: Dict[str, Callable[..., Dialect]] = {
+    "rfc": Rfc,
+    "kernfs": Kernfs,
+}
 
 
-def choose(facts: Dict[str, Any], system: Any, health_within: float, console_logs: Dict[str, str]) -> Dialect:
-    """The dialect of the host. One without multikernel gets the RFC's, whose probe then says what is missing."""
-    return DIALECTS.get(facts["dialect"]["name"], Rfc)(system, health_within, console_logs)
+def choose(
+    facts: Dict[str, Any],
+    system: Any,
+    health_within: float,
+    console_logs: Dict[str, str],
+    asked: str = "auto",
+    adopt: Sequence[str] = (),
+    kept: Optional[Dict[str, Any]] = None,
+) -> Dialect:
+    """The dialect of the host: the one asked for, else the one in which its instances were made, else the one that its facts name.
+
+    A host without multikernel gets the RFC's, whose probe then says what is missing. facts["dialect"]["name"] becomes the chosen one.
+    Raises DialectError when the one asked for is not offered, or the instances of the host were made in another.
+    """
+    told = facts["dialect"]
+    offered = told.get("offers") or [told["name"]]
+    used = _used(kept, facts)
+    name = asked if asked != "auto" else used if used in offered else told["name"]
+    if name not in offered and asked != "auto":
+        raise DialectError("this host does not speak the dialect %s; it offers: %s" % (name, ", ".join(offered)))
+    if used is not None and used != name and told["name"] != "none":
+        raise DialectError(
+            "what runs on this host was made in the dialect %s, and %s is asked for; take it back with state: absent first" % (used, name)
+        )
+    if name in DIALECTS:
+        told["name"] = name
+    return DIALECTS.get(name, Rfc)(system, health_within, console_logs, adopt)
+
+
+def _used(kept: Optional[Dict[str, Any]], facts: Dict[str, Any]) -> Optional[str]:
+    """The dialect in which something was made in this boot of the host that is still remembered."""
+    if kept is None or kept.get("boot_id") != facts["boot_id"]:
+        return None
+    made = kept.get("made") or {}
+    if not kept.get("instances") and not any(made.values()):
+        return None
+    return str(kept.get("dialect") or "rfc")

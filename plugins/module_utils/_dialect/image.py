@@ -15,7 +15,7 @@ from .._plan.place import span
 from .base import DialectError
 
 # I/O ports of the four UARTs of a PC, for a host whose serial driver does not tell
-_PORTS = (("ttyS0", 0x3F8), ("ttyS1", 0x2F8), ("ttyS2", 0x3E8), ("ttyS3", 0x2E8))
+PORTS = (("ttyS0", 0x3F8), ("ttyS1", 0x2F8), ("ttyS2", 0x3E8), ("ttyS3", 0x2E8))
 
 
 def boot_spec(spec: Dict[str, Any], facts: Dict[str, Any], info: Optional[str], nonce: int) -> assemble.Spec:
@@ -24,7 +24,7 @@ def boot_spec(spec: Dict[str, Any], facts: Dict[str, Any], info: Optional[str], 
     boot = (facts["cpus"]["each"] or {}).get(str(facts["cpus"]["boot"] or 0)) or {}
     tsc_khz = (facts["tsc"] or {}).get("khz") or told.get("tsc_khz")
     image, device = spec["image"], spec["console"]["device"] if spec["console"] else None
-    ports = dict(_PORTS)
+    ports = dict(PORTS)
     ports.update((one["device"], one["port"]) for one in facts.get("uarts") or [] if one["port"] is not None)
     if device is not None and device not in ports:
         raise DialectError(

@@ -124,6 +124,7 @@ class _Here:
         return {
             "state": state,
             "spec": spec,
+            "memory": {"base": spec["base"], "size": spec["size"]},
             "health": known.get("health"),
             "nonce": known.get("nonce"),
             "uname": words["uname"] if ours and words else known.get("uname"),

@@ -10,13 +10,15 @@ remembered, and said to be remembered.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
+from .._plan import plan as planner
 from .._plan import ranges
 from .._plan import spec as specs
+from .._plan.place import place
 from .._plan.steps import Step
 from .._rules.finding import Finding
-from . import devices, image, observe, table
+from . import books, devices, image, observe, table, verify
 from .base import DialectError, InstanceError, State
 from .system import System
 
@@ -35,8 +37,15 @@ class Rfc:
 
     name = "rfc"
 
-    def __init__(self, system: System, health_within: float = HEALTH_WITHIN, console_logs: Optional[Dict[str, str]] = None) -> None:
+    def __init__(
+        self,
+        system: System,
+        health_within: float = HEALTH_WITHIN,
+        console_logs: Optional[Dict[str, str]] = None,
+        adopt: Sequence[str] = (),
+    ) -> None:
         self.system = system
+        self.adopt = list(adopt)
         self.health_within = health_within
         self.console_logs = console_logs or {}
         self.nonces: Dict[str, int] = {}
@@ -45,6 +54,9 @@ class Rfc:
     def probe(self, facts: Dict[str, Any]) -> List[Finding]:
         """Whether this host speaks another dialect. What else prevents a load (privilege, settings, lockdown) the rules tell."""
         name = facts["dialect"]["name"]
+        if self.adopt:
+            message = "%s cannot be adopted: a kernel of the dialect rfc does not tell what its instances are" % ", ".join(self.adopt)
+            return [Finding("dialect.adopt", "error", "fail", message, (), "leave adopt out, and stop what was started by hand")]
         if name in (self.name, "none"):
             return []
         message = "this host speaks the multikernel dialect %s, which is not %s" % (name, self.name)
@@ -57,6 +69,56 @@ class Rfc:
         self.busy = {name: one["spec"] for name, one in alive.items()}
         self.nonces = {name: one["nonce"] for name, one in alive.items() if one["nonce"] is not None}
         return state
+
+    def open(self, facts: Dict[str, Any], check: bool, remembered: Dict[str, Any]) -> Dict[str, Any]:
+        """Nothing has to be done to read an RFC host."""
+        return facts
+
+    def close(self) -> None:
+        """Nothing was done."""
+
+    def place(self, layout: Dict[str, Any], facts: Dict[str, Any], state: State) -> Dict[str, Any]:
+        """CPUs and addresses for everything; see place.place."""
+        placed: Dict[str, Any] = place(layout, facts, state)
+        return placed
+
+    def plan(self, placed: Dict[str, Any], state: State, facts: Dict[str, Any], digest: str, *wish: Any) -> List[Step]:
+        """The steps to a placed layout; see plan.plan."""
+        steps: List[Step] = planner.plan(placed, state, facts, digest, *wish)
+        return steps
+
+    def plan_absent(self, state: State, facts: Dict[str, Any]) -> List[Step]:
+        """The steps that take everything back."""
+        return planner.plan_absent(state, facts)
+
+    def wanted(
+        self, placed: Dict[str, Any], state: State, facts: Dict[str, Any], only: Optional[Sequence[str]] = None
+    ) -> Dict[str, Dict[str, Any]]:
+        """The specs of what is to run or to be loaded."""
+        return planner.wanted(placed, state, facts, only)
+
+    def verify(self, placed: Dict[str, Any], specs_: Dict[str, Dict[str, Any]], state: State) -> Tuple[List[str], List[str]]:
+        """What differs, and what cannot be seen."""
+        return verify.verify(self.system, placed, specs_, state)
+
+    def made(self, old: Dict[str, Any], steps: Sequence[Step], placed: Optional[Dict[str, Any]]) -> Dict[str, Any]:
+        """CPUs, blocks, ranges of the pool, and the areas of the channels of a placed layout."""
+        areas = {} if placed is None else {name: one["placed"] for name, one in sorted(placed["channels"].items())}
+        channels = {name: {"address": one["address"], "size": one["size"]} for name, one in areas.items()}
+        return dict(books.made(old, steps), channels=channels)
+
+    def still_made(self, old: Dict[str, Any], steps: Sequence[Step]) -> Dict[str, Any]:
+        """What the host has not back."""
+        return books.still_made(old, steps, self.system)
+
+    def left(self, steps: Sequence[Step]) -> Dict[str, Dict[str, Any]]:
+        """What was booted and could not be stopped."""
+        booted = [step.args["spec"] for step in steps if step.do == "boot"]
+        return {spec["name"]: spec for spec in booted if self.busy.get(spec["name"]) == spec}
+
+    def renewed(self, name: str, spec: Dict[str, Any]) -> Dict[str, Any]:
+        """An instance that is started again is where it was."""
+        return spec
 
     def alive(self, spec: Dict[str, Any]) -> bool:
         """Whether the instance of this spec runs, and is the one that was booted last under its name."""

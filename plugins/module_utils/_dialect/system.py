@@ -11,9 +11,9 @@ import random
 import time
 from typing import Any, Dict, Iterable, List, Optional, Union
 
-from .._boot import assemble, fdt, kexec, kexec_file
+from .._boot import assemble, fdt, kexec, kexec_file, payload
 from .._host import facts as host_facts
-from .._host import files, mounts, physmem
+from .._host import console, files, mounts, physmem
 from .base import DialectError
 
 
@@ -116,6 +116,26 @@ class System:
             mounts.mount(self.root)
         except OSError as error:
             raise DialectError("/%s cannot be mounted: %s" % (mounts.PLACE, error.strerror), error.errno) from error
+
+    def unmount_kernfs(self) -> None:
+        """Unmount it from /sys/fs/multikernel. Raises DialectError."""
+        try:
+            mounts.unmount(self.root)
+        except OSError as error:
+            raise DialectError("/%s cannot be unmounted: %s" % (mounts.PLACE, error.strerror), error.errno) from error
+
+    def open_console(self, instance: int) -> Optional[console.Console]:
+        """The host's end of the console of the instance of this id, None where there is none."""
+        return console.open_at(self.root, instance)
+
+    def unpacked(self, path: str) -> bytes:
+        """The vmlinux of a kernel file, unpacked where it is a bzImage. Raises DialectError."""
+        try:
+            with open(files.path_below(self.root, path), "rb") as file:
+                image = file.read()
+            return image if image[:4] == b"\x7fELF" else bytes(payload.extract(image))
+        except (OSError, ValueError) as error:
+            raise DialectError("the kernel %s cannot be unpacked: %s" % (path, error)) from error
 
     def file_load(self, kernel: Union[str, bytes, memoryview], initrd: Optional[str], cmdline: str, instance: int) -> None:
         """kexec_file_load(2): a kernel (path, or its bytes) and an initrd (path) for the instance of this id. Raises DialectError."""

@@ -3,7 +3,8 @@
 """Which multikernel interface the host speaks, and what mkstock tells beyond it.
 
 Neither dialect carries a version number, so that the presence of its files is the test: /proc/multikernel alone is the
-RFC of September 2025, /sys/fs/multikernel is the later kernfs tree.
+RFC of September 2025, /sys/fs/multikernel is the later kernfs tree. Where both are (mkstock can show both), the later one is spoken
+unless another is asked for. Which generation of the tree it is only the tree itself tells, once it is mounted.
 """
 
 from __future__ import annotations
@@ -15,23 +16,24 @@ from .._layout.units import whole
 from . import files
 
 _MKSTOCK = "sys/kernel/mkstock"
+_SIGNS = (("kernfs", "sys/fs/multikernel"), ("rfc", "proc/multikernel"))
 
 
 def dialect(root: str) -> Dict[str, Any]:
     """Return the dialect part of the facts. `strict` means: no choice of the image, no veto, no arrival wait."""
     info = mkstock_info(root)
     mkstock = files.word(root, _MKSTOCK + "/role") == "host"
-    if files.exists(root, "sys/fs/multikernel"):
-        name = "kernfs"
-    elif files.exists(root, "proc/multikernel"):
-        name = "rfc"
-    else:
-        return {"name": "none", "provider": None, "strict": None, "pool": None, "channels": False}
+    offers = [name for name, path in _SIGNS if files.exists(root, path)]
+    if not offers:
+        return {"name": "none", "provider": None, "strict": None, "pool": None, "channels": False, "offers": []}
+    name = offers[0]
     if not mkstock:
-        return {"name": name, "provider": "kernel", "strict": True if name == "rfc" else None, "pool": None, "channels": False}
+        strict = True if name == "rfc" else None
+        return {"name": name, "provider": "kernel", "strict": strict, "pool": None, "channels": False, "offers": offers}
     return {
         "name": name,
         "provider": "mkstock",
+        "offers": offers,
         "strict": info["strict_rfc"] != "0" if "strict_rfc" in info else None,
         "pool": ranges(root, _MKSTOCK + "/pool"),
         "channels": files.exists(root, _MKSTOCK + "/channels"),

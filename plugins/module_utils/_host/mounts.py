@@ -39,3 +39,14 @@ def mount(root: str, place: str = PLACE, kind: str = TYPE) -> None:
         number = ctypes.get_errno() or errno.EIO
         if number != errno.EBUSY:  # somebody else was faster
             raise OSError(number, os.strerror(number), os.fsdecode(path))
+
+
+def unmount(root: str, place: str = PLACE, kind: str = TYPE) -> None:
+    """Unmount it if it is mounted; raises OSError with the kernel's errno."""
+    if mounted(root, place, kind) is False:
+        return
+    library = ctypes.CDLL(None, use_errno=True)
+    path = os.fsencode(files.path_below(root, place))
+    if library.umount2(path, ctypes.c_int(0)) != 0:
+        number = ctypes.get_errno() or errno.EIO
+        raise OSError(number, os.strerror(number), os.fsdecode(path))

@@ -207,10 +207,10 @@ _INSTANCE = shape.record(
             {
                 "cpus": _IDS,
                 "apic_ids": _IDS,
-                "base": shape.integer(),
+                "base": shape.optional(shape.integer()),
                 "size": shape.integer(),
                 "low": shape.optional(shape.integer()),
-                "entry": shape.integer(),
+                "entry": shape.optional(shape.integer()),
             }
         ),
     },
@@ -224,7 +224,7 @@ _CHANNEL = shape.record(
         "size": shape.optional(shape.integer()),
         "writer": shape.optional(shape.text),
     },
-    {"placed": shape.record({"address": shape.integer(), "size": shape.integer(), "ends": shape.listing(shape.integer(), length=2)})},
+    {"placed": shape.record({"address": shape.optional(shape.integer()), "size": shape.integer(), "ends": shape.listing(shape.integer(), length=2)})},
 )
 _LAYOUT = shape.record(
     {

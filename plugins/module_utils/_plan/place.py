@@ -54,7 +54,7 @@ def place(layout: Dict[str, Any], facts: Dict[str, Any], state: Optional[Dict[st
     addresses; chunks of the pool have their base, and whole memory blocks where they are made of those. Raises PlacementError
     that names for each conflict the fewest requests that cannot all be had, and the cheapest ways out.
     """
-    return _Placement(layout, facts, state or {}).run()
+    return Placement(layout, facts, state or {}).run()
 
 
 def is_flat(layout: Dict[str, Any], facts: Dict[str, Any], image: str) -> bool:
@@ -66,7 +66,9 @@ def is_flat(layout: Dict[str, Any], facts: Dict[str, Any], image: str) -> bool:
     return bool(known.get("kind") == "flat")
 
 
-class _Placement:
+class Placement:
+    """One placement in the making. Other dialects place memory and channels in ways of their own."""
+
     def __init__(self, layout: Dict[str, Any], facts: Dict[str, Any], state: Dict[str, Any]) -> None:
         self.layout, self.facts, self.state = layout, facts, state
         self.findings: List[Finding] = []
@@ -88,19 +90,18 @@ class _Placement:
             raise PlacementError(self.findings, self.conflicts)
         instances = dict(self.layout["instances"])
         for name, one in self.instances.items():
-            base = memory.bases[(False, name)]
-            instances[name] = dict(
-                one,
-                placed={
-                    "cpus": chooser.owned[name],
-                    "apic_ids": apic_ids[name],
-                    "base": base,
-                    "size": ranges.up(one["memory"]["size"], ranges.PAGE),
-                    "low": low.bases.get(name),
-                    "entry": base + ENTRY_OFFSET,
-                },
-            )
+            where = self._where(name, memory, low)
+            instances[name] = dict(one, placed=dict(where, cpus=chooser.owned[name], apic_ids=apic_ids[name]))
         return dict(self.layout, instances=instances, channels=channels, pool=dict(self.layout["pool"], memory=chunks))
+
+    def _where(self, name: str, memory: Memory, low: Low) -> Dict[str, Any]:
+        base = memory.bases[(False, name)]
+        return {
+            "base": base,
+            "size": ranges.up(self.instances[name]["memory"]["size"], ranges.PAGE),
+            "low": low.bases.get(name),
+            "entry": base + ENTRY_OFFSET,
+        }
 
     # what is refused
 
@@ -281,17 +282,21 @@ class _Placement:
             if not ask.area:
                 continue
             one = self.layout["channels"][ask.name]
-            for end in one["between"]:
-                if end != HOST and end not in self.instances:
-                    self._fail(
-                        ("channels", ask.name),
-                        "the channel %s ends at %s, which is no instance that is to exist" % (ask.name, end),
-                        "name two of: %s" % ", ".join([HOST] + list(self.instances)),
-                    )
+            self._ends_exist(ask.name, one)
             if not self.findings:
                 ends = [host if end == HOST else apic_ids[end][0] for end in one["between"]]
                 placed[ask.name] = dict(one, placed={"address": memory.bases[(True, ask.name)], "size": ask.size, "ends": ends})
         return placed
+
+    def _ends_exist(self, name: str, channel: Dict[str, Any]) -> bool:
+        missing = [end for end in channel["between"] if end != HOST and end not in self.instances]
+        for end in missing:
+            self._fail(
+                ("channels", name),
+                "the channel %s ends at %s, which is no instance that is to exist" % (name, end),
+                "name two of: %s" % ", ".join([HOST] + list(self.instances)),
+            )
+        return not missing
 
 
 _SHOWN = 8  # members of a conflict that are shown one by one

@@ -15,6 +15,7 @@ from .._boot import acpi
 from .._boot import channel as channel_area
 from .._host import iomem
 from .._layout import units
+from .._plan import kernfs_place
 from .lines import Lines
 
 Path = Tuple[Any, ...]
@@ -54,8 +55,11 @@ class Case:
     """One layout to be judged. facts and placed may be None: then the rules know less, and say so."""
 
     def __init__(self, layout: Dict[str, Any], facts: Optional[Dict[str, Any]], placed: Optional[Dict[str, Any]]) -> None:
-        self.layout = placed if placed is not None else layout
         self.facts = facts
+        self.given_layout = layout
+        layout = placed if placed is not None else layout
+        # where the kernel picks every address, those of the layout are wishes, and no rule may build on them
+        self.layout = kernfs_place.bare(layout) if self.picks else layout
         self.placed = placed is not None
 
     def fact(self, dotted: str) -> Any:
@@ -66,6 +70,11 @@ class Case:
                 return None
             value = value.get(key)
         return value
+
+    @property
+    def picks(self) -> bool:
+        """Whether the host's kernel picks where memory lies, at run time and out of what it uses itself (dialect kernfs)."""
+        return bool(self.fact("dialect.name") == "kernfs")
 
     # instances and images
 
@@ -295,7 +304,7 @@ class Case:
     @cached_property
     def areas(self) -> List[Tuple[int, int, str, str]]:
         """(base, end, "channel", name) of the areas of channels that are placed, sorted."""
-        places = [(name, channel["placed"]) for name, channel in self.channels if "placed" in channel]
+        places = [(name, channel["placed"]) for name, channel in self.channels if "placed" in channel and not self.picks]
         return sorted((where["address"], where["address"] + where["size"], "channel", name) for name, where in places)
 
     @cached_property

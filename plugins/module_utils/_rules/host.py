@@ -53,9 +53,6 @@ def life_support(case: Case) -> Iterator[Outcome]:
             case.fact("kernel.release") or "release not known"
         )
         yield fail(message, (), "boot a kernel with multikernel, or load mkstock with the role stock_kernel")
-    elif name == "kernfs":
-        message = "this host speaks the kernfs dialect (/sys/fs/multikernel), which this version cannot speak."
-        yield fail(message, (), "use a kernel with /proc/multikernel, or mkstock")
 
 
 @rule(

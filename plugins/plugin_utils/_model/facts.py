@@ -138,6 +138,11 @@ class Dialect(Known):
     strict: bool | None = Field(description="Whether it has nothing beyond the RFC.")
     pool: Pairs | None = Field(description="Memory that it offers to instances, each [base, size].")
     channels: bool = Field(description="Whether it has channels.")
+    offers: t.Annotated[list[t.Literal["rfc", "kernfs"]], Field(max_length=8)] | None = Field(
+        default=None, description="All that the host offers; the one that is spoken by default comes first."
+    )
+    mounted: bool | None = Field(default=None, description="Whether its file system is mounted (kernfs).")
+    generation: t.Literal["G0", "G1", "G2"] | None = Field(default=None, description="Generation of its trees (kernfs), once mounted.")
 
 
 class Tsc(Known):

@@ -74,7 +74,8 @@ class KernfsKernel(Machine):
                 apic_id=self.apic[number] if number in self.online else old.get("apic_id"), node=self.state.node_of[self.apic[number]]
             )
         bundle["cpus"]["possible"] = sorted(self.apic)
-        bundle["dialect"].update(name="kernfs", strict=None, pool=None)
+        name = "kernfs" if self.multikernel else "none"
+        bundle["dialect"].update(name=name, strict=None, pool=None, offers=[name])
         return bundle
 
     def read(self, path):
@@ -142,6 +143,15 @@ class KernfsKernel(Machine):
 
     def mount_kernfs(self):
         self._called("mount", self._mount)
+
+    def unmount_kernfs(self):
+        self.is_mounted = False
+
+    def open_console(self, instance):
+        return None
+
+    def unpacked(self, path):
+        return b"\x7fELF"
 
     def file_load(self, kernel, initrd, cmdline, instance):
         self._called("file_load", self._file_load, kernel, initrd, cmdline, instance)

@@ -7,7 +7,8 @@ from __future__ import annotations
 import copy
 
 import pytest
-from ansible_collections.multikernel.core.plugins.module_utils._converge import run, store, verify
+from ansible_collections.multikernel.core.plugins.module_utils._converge import run, store
+from ansible_collections.multikernel.core.plugins.module_utils._dialect import verify
 from ansible_collections.multikernel.core.plugins.module_utils._dialect.rfc import Rfc
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils import simulated
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated import Machine, instance

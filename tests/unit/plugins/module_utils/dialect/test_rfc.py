@@ -320,7 +320,7 @@ def test_a_host_without_multikernel_is_probed_by_the_rfc(tmp_path):
     facts = machine.facts()
     assert isinstance(choice.choose(facts, machine, 60.0, {}), Rfc)
     facts["dialect"]["name"] = "kernfs"
-    (finding,) = choice.choose(facts, machine, 60.0, {}).probe(facts)
+    (finding,) = Rfc(machine).probe(facts)
     assert finding.message == "this host speaks the multikernel dialect kernfs, which is not rfc"
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Tuple
 
-from .._dialect import devices, observe
-from .._dialect.base import OBSERVED, UNVERIFIABLE, State
 from .._plan.spec import devices_of
+from . import devices, observe
+from .base import OBSERVED, UNVERIFIABLE, State
 
 WAIT = 2 * observe.BEAT_WAIT  # seconds; a loaded host may let an instance miss a beat
 

@@ -1,0 +1,451 @@
+# Copyright (c) 2026 multikernel.core contributors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The kernfs dialect: /sys/fs/multikernel, kexec_file_load(2) and the reboot(2) commands, and what mkstock adds to them.
+
+The kernel says "applied" of a transaction that gave an instance fewer CPUs than it asked for, fails half of another without taking
+it back, and tells no reasons. So whatever was sent is read back and compared; what differs is compensated by the difference, never by
+removing a transaction. Beside what base.py lists, an observed state has::
+
+    "mounted": bool, "transactions": [number], "pool": {"cpus": [APIC id], "available": [APIC id], "memory": [{"base", "size", "node"}]},
+    "instances": {name: {"status": word of the kernel | null when it is not there}},
+    "foreign": {"instances": [{"name", "id", "status", "cpus", "apic_ids", "memory"}]}
+
+Specs have "id" and "base" as observed (null before the kernel chose them). "made" holds logical CPUs, and pool chunks as [base, size].
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+
+from .._boot import kexec_file
+from .._plan import kernfs_place, kernfs_plan
+from .._plan.place import PlacementError
+from .._plan.steps import Step
+from .._rules.finding import Finding
+from . import kernfs_image, kernfs_observe, table
+from .base import DialectError, Drift, State
+from .kernfs_files import OVERLAYS, TOP, Found, Tree
+from .kernfs_health import Health
+from .kernfs_pool import Pool
+from .kernfs_verify import verify
+from .observe import ENDED, MKSTOCK, mailbox
+from .system import System
+
+HEALTH_WITHIN = 60.0  # seconds until an instance must have reported when the layout gives no limit
+UPGRADE = {
+    "G0": "this kernel speaks the multikernel interface of autumn 2025 (text trees); build the current multikernel tree",
+    "G1": "this kernel speaks the interface of the first releases (overlays without target-path); build tag v7.0-mk2 or later",
+}
+
+
+class Kernfs:
+    """One host that speaks the kernfs dialect, generation G2. health_within: seconds, for instances whose layout says nothing."""
+
+    name = "kernfs"
+
+    def __init__(
+        self,
+        system: System,
+        health_within: float = HEALTH_WITHIN,
+        console_logs: Optional[Dict[str, str]] = None,
+        adopt: Sequence[str] = (),
+    ) -> None:
+        self.system, self.adopt = system, list(adopt)
+        self.tree = Tree(system)
+        self.pool = Pool(self.tree)
+        self.health = Health(system, self.tree, health_within, console_logs or {})
+        self.nonces: Dict[str, int] = self.health.nonces
+        self.mounted = self.mounted_now = False
+        self.facts: Dict[str, Any] = {}
+        self.foreign: List[Dict[str, Any]] = []
+        self.created: Dict[str, int] = {}  # instances that were made in this run, and their ids
+        self.strange: List[str] = []  # names that somebody else took while we were about to
+
+    def open(self, facts: Dict[str, Any], check: bool, remembered: Dict[str, Any]) -> Dict[str, Any]:
+        """Mount the file system, but not in check mode; tell its generation; put back the CPUs that vanished into the pool."""
+        self.facts = facts
+        self.mounted = self._is_mounted()
+        if not self.mounted and not check and facts["privileged"]:
+            self.system.mount_kernfs()
+            self.mounted = self.mounted_now = self._is_mounted()
+        told = facts["dialect"]
+        told.update(mounted=self.mounted, generation=None)
+        if self.mounted:
+            root = self.tree.host()
+            told["generation"] = root["generation"]
+            if root["live"]:
+                _put_back(facts["cpus"], root["cpus"], remembered)
+        return facts
+
+    def close(self) -> None:
+        """Unmount what was mounted for nothing."""
+        if self.mounted_now and self._is_mounted():
+            self.system.unmount_kernfs()
+            self.mounted = self.mounted_now = False
+
+    def _is_mounted(self) -> bool:
+        rows = (line.split() for line in (self.system.read("proc/self/mounts") or "").splitlines())
+        return any(row[1].strip("/") == TOP and row[2] == "multikernel" for row in rows if len(row) >= 3)
+
+    def probe(self, facts: Dict[str, Any]) -> List[Finding]:
+        """Whether this host speaks the generation that is spoken here. What else prevents a load the rules tell."""
+        told = facts["dialect"]
+        if told["name"] != self.name:
+            message = "this host speaks the multikernel dialect %s, which is not %s" % (told["name"], self.name)
+            return [Finding("dialect.other", "error", "fail", message, (), "use a kernel that offers /%s" % TOP)]
+        generation = told.get("generation")
+        if generation in UPGRADE:
+            message = "%s is of generation %s, and only G2 is spoken here" % ("/" + TOP, generation)
+            return [Finding("dialect.generation", "error", "fail", message, (), UPGRADE[generation])]
+        if not self.mounted:
+            message = "/%s is not mounted, so that nobody knows what it holds; an apply mounts it first" % TOP
+            return [Finding("dialect.mounted", "warning", "unknown", message, (), "mount -t multikernel none /%s" % TOP)]
+        if not self.system.exists(OVERLAYS + "/new"):
+            message = "/%s/new is missing: this kernel could not set up its overlays, so that nothing can be changed" % OVERLAYS
+            return [Finding("dialect.overlays", "error", "fail", message, (), "look into the kernel's log for the reason")]
+        return [self._left_alone(one) for one in self.foreign]
+
+    @staticmethod
+    def _left_alone(one: Dict[str, Any]) -> Finding:
+        message = "an instance %s is there (id %d, %s) that was not made from here; it is left alone" % (one["name"], one["id"], one["status"])
+        return Finding("dialect.foreign", "info", "fail", message, ())
+
+    def observe(self, remembered: Optional[Dict[str, Any]], facts: Dict[str, Any]) -> State:
+        """The state of the host. A generation that is not spoken shows nothing."""
+        readable = self.mounted and facts["dialect"].get("generation") == "G2" and self.system.exists(OVERLAYS)
+        state = kernfs_observe.observe(self.system, self.tree, remembered, facts, readable)
+        state["mounted_now"] = self.mounted_now
+        self.foreign = [one for one in state["foreign"]["instances"] if one["name"] not in self.adopt]
+        nonces = {name: one["nonce"] for name, one in state["instances"].items() if one["nonce"] is not None}
+        self.nonces.update(nonces)
+        return state
+
+    def place(self, layout: Dict[str, Any], facts: Dict[str, Any], state: State) -> Dict[str, Any]:
+        """The layout with CPUs, and memory as far as it is known. An instance of somebody else is taken over only when asked for."""
+        self._adopt(layout, facts, state)
+        return kernfs_place.place(layout, facts, state)
+
+    def _adopt(self, layout: Dict[str, Any], facts: Dict[str, Any], state: State) -> None:
+        named = {name for name, one in layout["instances"].items()}
+        findings = []
+        for one in list(state["foreign"]["instances"]):
+            name = one["name"]
+            if name in named and name not in self.adopt:
+                message = "an instance %s is there (id %d, %s) that was not made from here" % (name, one["id"], one["status"])
+                hint = "adopt it (adopt: [%s]), remove it by hand, or choose another name" % name
+                findings.append(Finding("placement.foreign", "error", "fail", message, ("instances", name), hint))
+            elif name in named:
+                state["foreign"]["instances"].remove(one)
+                state["instances"][name] = self._adopted(layout, facts, one)
+        if findings:
+            raise PlacementError(findings)
+
+    def _adopted(self, layout: Dict[str, Any], facts: Dict[str, Any], one: Dict[str, Any]) -> Dict[str, Any]:
+        """The entry of an instance that is ours from now on; that it boots what the layout says is taken for granted, and cannot be seen."""
+        name = one["name"]
+        mine = dict(layout, instances={name: dict(layout["instances"][name], state="running")}, channels={})
+        where = {"cpus": one["cpus"], "apic_ids": one["apic_ids"], "low": None, "entry": None}
+        where.update(base=one["memory"][0][0] if one["memory"] else None, size=sum(size for _base, size in one["memory"]))
+        mine["instances"][name]["placed"] = where
+        spec = kernfs_plan.wanted(mine, {}, facts)[name]
+        kept = kernfs_observe.adopted(name, one, spec, layout["instances"][name]["health"])
+        fresh = {"boot_id": facts["boot_id"], "instances": {name: kept}}
+        seen = kernfs_observe.observe(self.system, self.tree, fresh, facts, True)["instances"][name]
+        if seen["nonce"] is not None:
+            self.nonces[name] = seen["nonce"]
+        return dict(seen)
+
+    def plan(self, placed: Dict[str, Any], state: State, facts: Dict[str, Any], digest: str, *wish: Any) -> List[Step]:
+        """The steps to a placed layout; see kernfs_plan.plan."""
+        steps: List[Step] = kernfs_plan.plan(placed, state, facts, digest, *wish)
+        return steps
+
+    def plan_absent(self, state: State, facts: Dict[str, Any]) -> List[Step]:
+        """The steps that take everything back."""
+        return kernfs_plan.plan_absent(state, facts)
+
+    def wanted(
+        self, placed: Dict[str, Any], state: State, facts: Dict[str, Any], only: Optional[Sequence[str]] = None
+    ) -> Dict[str, Dict[str, Any]]:
+        """The specs of all that is to be there."""
+        return kernfs_plan.wanted(placed, state, facts, only)
+
+    def verify(self, placed: Dict[str, Any], specs: Dict[str, Dict[str, Any]], state: State) -> Tuple[List[str], List[str]]:
+        """What differs, and what cannot be seen."""
+        return verify(self.system, placed, specs, state)
+
+    # the books
+
+    def made(self, old: Dict[str, Any], steps: Sequence[Step], placed: Optional[Dict[str, Any]]) -> Dict[str, Any]:
+        """What is ours of the pool as it is now, and whether the file system was mounted from here."""
+        return self.still_made(old, steps)
+
+    def still_made(self, old: Dict[str, Any], steps: Sequence[Step]) -> Dict[str, Any]:
+        """The same: both are read back."""
+        mounted = self._is_mounted()
+        each = self.facts["cpus"]["each"] or {}
+        logical = {one["apic_id"]: int(cpu) for cpu, one in each.items() if one.get("apic_id") is not None}
+        apic = {int(cpu): one.get("apic_id") for cpu, one in each.items()}
+        ours = {apic.get(cpu) for cpu in old["cpus"]}
+        now = self.pool.now() if mounted else {"cpus": [], "memory": []}
+        cpus, bases = self.pool.ours(now, ours, {base for base, _size in old["pool"]}, steps)
+        made = {
+            "cpus": sorted(logical.get(cpu, cpu) for cpu in cpus),
+            "blocks": [],
+            "pool": [[one["base"], one["size"]] for one in now["memory"] if one["base"] in bases],
+            "channels": {},
+        }
+        if mounted and (old.get("mounted") or any(step.do == "mount" for step in steps)):
+            made["mounted"] = True
+        return made
+
+    def left(self, steps: Sequence[Step]) -> Dict[str, Dict[str, Any]]:
+        """Instances that were made, and could not be removed."""
+        found = {}
+        for spec in [spec for step in steps if step.do == "create" for spec in step.args["specs"]]:
+            one = self.tree.instance(spec["name"]) if self._is_mounted() else None
+            if one is not None and self._is_mine(spec, one):
+                found[spec["name"]] = _as_found(spec, one)
+        return found
+
+    def renewed(self, name: str, spec: Dict[str, Any]) -> Dict[str, Any]:
+        """An instance that was made again has another id, and may lie elsewhere."""
+        one = self.tree.instance(name) if name in self.created and self._is_mounted() else None
+        return spec if one is None else _as_found(spec, one)
+
+    def alive(self, spec: Dict[str, Any]) -> bool:
+        """Whether the instance of this spec is active, and did not say that it ended."""
+        one = self.tree.instance(spec["name"]) if self._is_mounted() else None
+        if one is None or one.status != "active" or spec.get("id") not in (None, one.id):
+            return False
+        words = mailbox(self.system, one.base) if self.health.mkstock(self.facts) and one.base is not None else None
+        return words is None or (words["nonce"] == self.nonces.get(spec["name"]) and words["state"] not in ENDED)
+
+    # steps
+
+    def perform(self, step: Step) -> Dict[str, Any]:
+        """Do one step. Raises DialectError, Drift or InstanceError; doing a step twice does no harm."""
+        acts: Dict[str, Callable[..., Dict[str, Any]]] = {
+            "mount": self._mount,
+            "unmount": self._unmount,
+            "pool": self.pool.change,
+            "create": self._create,
+            "remove": self._remove,
+            "resize": self._resize,
+            "load": self._load,
+            "unload": self._unload,
+            "channel": self._channel,
+            "channel_gone": self._channel_gone,
+            "boot": self._boot,
+            "wait_health": self._wait_health,
+            "stop": self._stop,
+        }
+        return acts[step.do](**step.args)
+
+    def _mount(self) -> Dict[str, Any]:
+        if self._is_mounted():
+            return {"already": not self.mounted_now}
+        self.system.mount_kernfs()
+        return {}
+
+    def _unmount(self) -> Dict[str, Any]:
+        if not self._is_mounted():
+            return {"already": True}
+        self.system.unmount_kernfs()
+        self.mounted_now = False
+        return {}
+
+    # instances
+
+    def _create(self, specs: List[Dict[str, Any]], expect: bool) -> Dict[str, Any]:
+        there = self.tree.instances()
+        todo = [spec for spec in specs if spec["name"] not in there]
+        names = [spec["name"] for spec in specs if spec["name"] in there]
+        if names and expect:
+            self.strange += names
+            raise Drift("somebody else has made %s meanwhile" % ", ".join(names))
+        free = set(self.tree.host()["available"])
+        lent = sorted({cpu for spec in todo for cpu in spec["apic_ids"]} - free)
+        if lent and expect:
+            self.strange += [spec["name"] for spec in todo]
+            raise Drift("the CPU with APIC id %s is no longer free in the pool" % ", ".join(str(cpu) for cpu in lent))
+        self.created.update((spec["name"], 0) for spec in specs)
+        for blob in self.pool.creations(todo):
+            self.tree.send(blob, expect)
+        found = {spec["name"]: self._granted(spec) for spec in specs}
+        self.created.update((name, one.id) for name, one in found.items())
+        told = {name: {"id": one.id, "base": one.base} for name, one in found.items()}
+        return {"made": told} if todo else {"already": True, "made": told}
+
+    def _granted(self, spec: Dict[str, Any]) -> Found:
+        """The kernel says applied of an instance that got fewer CPUs than asked for, too."""
+        one = self.tree.instance(spec["name"])
+        if one is None:
+            raise DialectError("the kernel says that %s was made, and does not show it" % spec["name"])
+        lacking = [cpu for cpu in spec["apic_ids"] if cpu not in one.cpus]
+        if lacking or one.cpus != list(spec["apic_ids"]):
+            raise DialectError(
+                "the kernel says that %s was made, but gave it the CPUs with APIC id %s instead of %s"
+                % (spec["name"], _numbers(one.cpus), _numbers(spec["apic_ids"]))
+            )
+        if one.size != spec["size"]:
+            raise DialectError("%s was to have %d bytes of memory, and has %d" % (spec["name"], spec["size"], one.size))
+        return one
+
+    def _remove(self, specs: List[Dict[str, Any]]) -> Dict[str, Any]:
+        there = self.tree.instances()
+        todo = [spec for spec in specs if spec["name"] in there and self._is_mine(spec, there[spec["name"]])]
+        for spec in todo:
+            if there[spec["name"]].status in kernfs_plan.LOADED:
+                raise DialectError("%s is %s; it is not removed before it is unloaded" % (spec["name"], there[spec["name"]].status))
+        for blob in self.pool.removals([spec["name"] for spec in todo]):
+            self.tree.send(blob, False)
+        left = sorted({spec["name"] for spec in todo} & set(self.tree.names()))
+        if left:
+            raise DialectError("the kernel says that %s was removed, and still shows it" % ", ".join(left))
+        for spec in todo:
+            self.created.pop(spec["name"], None)
+        return {} if todo else {"already": True}
+
+    def _is_mine(self, spec: Dict[str, Any], one: Found) -> bool:
+        """Whether an instance is the one that was made to this spec, and no other one of its name. It may have got less than that."""
+        if one.name in self.strange:
+            return False
+        if one.name in self.created:
+            return self.created[one.name] in (0, one.id)
+        if spec.get("id") is not None and spec["id"] != one.id:
+            return False
+        return set(one.cpus) <= set(spec["apic_ids"]) and one.size in (spec["size"], 0)
+
+    def _resize(self, spec: Dict[str, Any], cpus: List[int], expect: Optional[List[int]]) -> Dict[str, Any]:
+        one = self._mine(spec)
+        if one.cpus == cpus:
+            return {"already": True}
+        if expect is not None and one.cpus != expect:
+            raise Drift("somebody else has changed the CPUs of %s meanwhile" % spec["name"])
+        for blob in self.pool.handovers(spec["name"], one.cpus, cpus):
+            self.tree.send(blob, expect is not None)
+        now = self._mine(spec)
+        if sorted(now.cpus) != sorted(cpus):
+            raise DialectError("%s was to have the CPUs with APIC id %s, and has %s" % (spec["name"], _numbers(cpus), _numbers(now.cpus)))
+        return {}
+
+    def _mine(self, spec: Dict[str, Any]) -> Found:
+        one = self.tree.instance(spec["name"])
+        if one is None:
+            raise DialectError("there is no instance %s" % spec["name"])
+        if spec.get("id") is not None and one.id != spec["id"] and spec["name"] not in self.created:
+            raise Drift("somebody else has made another instance %s meanwhile (id %d instead of %d)" % (one.name, one.id, spec["id"]))
+        return one
+
+    # images
+
+    def _load(self, spec: Dict[str, Any], expect: bool) -> Dict[str, Any]:
+        one = self._mine(spec)
+        if one.status in kernfs_plan.LOADED:
+            if expect:
+                raise Drift("somebody else has loaded an image for %s meanwhile" % spec["name"])
+            return {"already": True}
+        bases = {other.name: other.base for other in self.tree.instances().values()}
+        line = kernfs_image.words(spec, self.facts, bases)
+        image = kernfs_image.kernel(spec, self.facts, self.system)
+        self.system.file_load(image, spec["image"]["initrd"], line, one.id)
+        now = self._mine(spec)
+        if now.status != "loaded":
+            raise DialectError("the kernel took the image of %s, and shows the instance as %s" % (spec["name"], now.status))
+        return {"id": one.id, "base": now.base}
+
+    def _unload(self, spec: Dict[str, Any]) -> Dict[str, Any]:
+        one = self.tree.instance(spec["name"])
+        if one is None or one.status not in kernfs_plan.LOADED or not self._is_mine(spec, one):
+            return {"already": True}
+        if one.status == "active":
+            raise DialectError("%s runs: its image is not unloaded from under it; halt it first" % spec["name"])
+        self.system.file_unload(one.id)
+        return {}
+
+    def _boot(self, spec: Dict[str, Any]) -> Dict[str, Any]:
+        one = self._mine(spec)
+        if one.status == "active":
+            return {"already": True}
+        if not one.cpus:
+            raise DialectError("%s has no CPU to boot on" % spec["name"])
+        self.health.listen(spec, one)
+        self.system.command(kexec_file.EXEC, one.id)
+        result: Dict[str, Any] = {"id": one.id}
+        words = mailbox(self.system, one.base) if self.health.mkstock(self.facts) and one.base is not None else None
+        if words is not None:
+            self.nonces[spec["name"]] = result["nonce"] = words["nonce"]
+        return result
+
+    def _wait_health(self, spec: Dict[str, Any], within: Optional[float], channel: Optional[str]) -> Dict[str, Any]:
+        return self.health.wait(self._mine(spec), within, channel, self.facts)
+
+    def _stop(self, spec: Dict[str, Any]) -> Dict[str, Any]:
+        """Ask, and force where there is no answer: the kernel waits 30 s for it. Who said that it ended is not asked."""
+        one = self.tree.instance(spec["name"])
+        if one is None or one.status != "active" or not self._is_mine(spec, one):
+            return {"already": True}
+        begin = self.system.monotonic()
+        how = {}
+        words = mailbox(self.system, one.base) if self.health.mkstock(self.facts) and one.base is not None else None
+        if words is not None and (words["state"] in ENDED or not words["beats"]):
+            how = {"forced": True}
+            self.system.command(kexec_file.HALT_FORCE, one.id)
+        else:
+            try:
+                self.system.command(kexec_file.HALT, one.id)
+            except DialectError as error:
+                if error.errno not in (errno.ETIMEDOUT, errno.EOPNOTSUPP):
+                    raise
+                how = {"forced": True}
+                self.system.command(kexec_file.HALT_FORCE, one.id)
+        now = self.tree.instance(spec["name"])
+        if now is not None and now.status == "active":
+            raise DialectError("%s was halted%s, and the kernel still shows it as active" % (spec["name"], " by force" if how else ""))
+        self.nonces.pop(spec["name"], None)
+        return dict(how, seconds=round(self.system.monotonic() - begin, 3))
+
+    # channels
+
+    def _channel(self, channel: Dict[str, Any]) -> Dict[str, Any]:
+        attached = table.channels(self.system.read(MKSTOCK + "channels"))
+        if attached is None:
+            raise DialectError("this kernel offers no channels to user space, so that %s cannot be laid out" % channel["name"])
+        bases = {one.name: one.base for one in self.tree.instances().values()}
+        address = kernfs_image.address_of(channel, bases)
+        if (attached.get(channel["name"]) or {}).get("address") == address and kernfs_image.host_end(channel) != "-":
+            self._channel_gone(channel["name"])
+        elif channel["name"] in attached:
+            self._channel_gone(channel["name"])
+        told = (channel["name"], address, kernfs_image.host_end(channel), channel["slots"], channel["message_size"], *channel["ends"])
+        self.system.write(MKSTOCK + "channels", "create %s 0x%x %s %d %d %d %d" % told)
+        return {"address": address}
+
+    def _channel_gone(self, name: str) -> Dict[str, Any]:
+        if name not in (table.channels(self.system.read(MKSTOCK + "channels")) or {}):
+            return {"already": True}
+        self.system.write(MKSTOCK + "channels", "remove %s" % name)
+        return {}
+
+
+def _as_found(spec: Dict[str, Any], one: Found) -> Dict[str, Any]:
+    return dict(spec, id=one.id, base=one.base)
+
+
+def _numbers(cpus: Sequence[int]) -> str:
+    return ", ".join(str(cpu) for cpu in cpus) or "none"
+
+
+def _put_back(cpus: Dict[str, Any], pooled: Sequence[int], remembered: Dict[str, Any]) -> None:
+    """A CPU that is in the pool is no longer present in the host; what is remembered of it makes it one that can be placed."""
+    known = {one["apic_id"]: number for number, one in remembered.items() if one.get("apic_id") is not None}
+    if cpus["present"] is None:
+        return
+    for apic_id in pooled:
+        number = known.get(apic_id)
+        if number is not None and int(number) not in cpus["present"]:
+            cpus["present"] = sorted([*cpus["present"], int(number)])
+            cpus["each"][number] = dict(remembered[number])
