@@ -97,10 +97,11 @@ def judged(canonical: dict[str, t.Any], facts: dict[str, t.Any] | None) -> tuple
     """The findings about a canonical layout, and the placed layout where there are facts and a place."""
     placed, without_place = None, []
     if facts is not None:
-        from ..module_utils._plan.place import PlacementError, place  # a layout alone is judged without waiting for it
+        from ..module_utils._dialect.choice import offline
+        from ..module_utils._plan.place import PlacementError  # a layout alone is judged without waiting for it
 
         try:
-            placed = place(canonical, facts, None)
+            placed = offline(facts).place(canonical, facts, {})
         except PlacementError as error:
             without_place = error.findings
     findings = engine.judge(canonical, facts, placed)

@@ -221,7 +221,8 @@ def _judge_fleet(options: argparse.Namespace, subject: t.Any) -> int | None:
 
 def plan(options: argparse.Namespace) -> int:
     """mkl plan: the steps in order, each with what takes it back."""
-    from ..module_utils._plan.place import PlacementError, place
+    from ..module_utils._dialect.choice import offline
+    from ..module_utils._plan.place import PlacementError
     from ._check import finding_line, located
     from ._model.errors import LayoutErrors
     from ._offline import fresh_state, read_state, steps
@@ -235,7 +236,7 @@ def plan(options: argparse.Namespace) -> int:
     except LayoutErrors as error:
         raise UsageError(str(error)) from None
     try:
-        placed = place(canonical, bundle, state)
+        placed = offline(bundle).place(canonical, bundle, state)
         wanted = steps(placed, bundle, state, digest)
     except PlacementError as error:
         for finding in error.findings:

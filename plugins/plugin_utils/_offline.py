@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ..module_utils._plan.plan import plan as plan_steps
+from ..module_utils._dialect.choice import offline
 from ..module_utils._plan.steps import Step
 from ._model.errors import LayoutError, LayoutErrors
 
@@ -17,6 +17,7 @@ def fresh_state(facts: dict[str, t.Any]) -> dict[str, t.Any]:
     """The state of a host on which nothing was ever applied, as its facts bundle shows it; the form is that of a dialect."""
     dialect = facts.get("dialect") or {}
     mkstock = dialect.get("provider") == "mkstock"
+    kernfs = dialect.get("name") == "kernfs"
     return {
         "version": 1,
         "boot_id": facts.get("boot_id"),
@@ -24,7 +25,9 @@ def fresh_state(facts: dict[str, t.Any]) -> dict[str, t.Any]:
         "table": "",
         "images": [],
         "cpus": {"online": facts["cpus"].get("online") or [], "present": facts["cpus"].get("present") or []},
-        "pool": dialect.get("pool"),
+        # a kernfs host has no pool before somebody makes one
+        "mounted": bool(dialect.get("mounted")),
+        "pool": {"cpus": [], "available": [], "memory": []} if kernfs else dialect.get("pool"),
         "select": mkstock and not dialect.get("strict"),
         "kill": mkstock,
         "instances": {},
@@ -52,4 +55,5 @@ def read_state(path: str) -> dict[str, t.Any]:
 
 def steps(placed: dict[str, t.Any], facts: dict[str, t.Any], state: dict[str, t.Any], digest: str | None) -> list[Step]:
     """The ordered steps from a state to a placed layout. Raises PlacementError with findings when it may not be done."""
-    return plan_steps(placed, state, facts, digest)
+    planned: list[Step] = offline(facts).plan(placed, state, facts, digest)
+    return planned

@@ -19,7 +19,8 @@ import typing as t
 import atheris
 
 with atheris.instrument_imports(include=["ansible_collections.multikernel.core.plugins"]):
-    from ansible_collections.multikernel.core.plugins.module_utils._boot import elf, initramfs, inspect, payload, setup_header
+    from ansible_collections.multikernel.core.plugins.module_utils._boot import elf, fdt, initramfs, inspect, payload, setup_header
+    from ansible_collections.multikernel.core.plugins.module_utils._dialect import kernfs_tree as trees
     from ansible_collections.multikernel.core.plugins.module_utils._dialect import table as tables
     from ansible_collections.multikernel.core.plugins.module_utils._host import iomem as maps
     from ansible_collections.multikernel.core.plugins.module_utils._layout import canonical, cpuset
@@ -119,6 +120,32 @@ def table(data: bytes) -> None:
     assert all(len(pair) == 2 for pair in tables.pool(text) or ())
 
 
+def tree(data: bytes) -> None:
+    """A device tree of the kernel, also with the bytes' own header mended: refused, or read, and written again as it was read."""
+    for blob in (data, fdt.MAGIC.to_bytes(4, "big") + len(data).to_bytes(4, "big") + data[8:]):
+        with contextlib.suppress(fdt.FdtError):
+            root = fdt.parse(blob)
+            try:
+                written = fdt.build(root)
+            except fdt.FdtError as refused:
+                assert "two children named" in str(refused)  # read as libfdt does, but never written
+            else:
+                assert fdt.complete(written) and again(written) == root
+        for read in (trees.generation, trees.host, trees.instance):
+            try:
+                json.dumps(read(blob), allow_nan=False)
+            except trees.TreeError as refused:
+                assert len(str(refused)) < LONGEST_SENTENCE
+
+
+def again(blob: bytes) -> fdt.Node | None:
+    """What is read from what was written: there, no refusal is right."""
+    try:
+        return fdt.parse(blob)
+    except fdt.FdtError:
+        return None
+
+
 NUMBERS: list[t.Any] = [-1, 0, 1, 255, 1 << 31, (1 << 32) - 1, (1 << 64) - 1, 1 << 70, 0.5, float("nan")]
 ODD: list[t.Any] = [*NUMBERS, None, True, "", "0-3", "ü", [], [0], [[0, 0]], {}]
 BUNDLE: dict[str, t.Any] = {}
@@ -174,7 +201,7 @@ def _damaged(data: bytes) -> dict[str, t.Any]:
 
 
 TARGETS: dict[str, t.Callable[[bytes], None]] = {
-    "cpus": cpus, "facts": facts, "image": image, "iomem": iomem, "layout": layout, "table": table
+    "cpus": cpus, "facts": facts, "image": image, "iomem": iomem, "layout": layout, "table": table, "tree": tree
 }  # fmt: skip
 
 

@@ -8,18 +8,26 @@ Source: System V ABI, "ELF-64 Object File Format"; e_machine 62 is EM_X86_64.
 
 from __future__ import annotations
 
+import mmap
 import struct
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Union
 
 MAGIC = b"\x7fELF"
 EM_X86_64 = 62
 PT_LOAD = 1
 PT_INTERP = 3
+PT_NOTE = 4
+MULTIKERNEL_NOTE = (b"Linux", 0x4D4B)
+"""Owner and type of the note by which a vmlinux tells where an instance enters it; its value is a little-endian u64."""
 
 _HEADER = "<16sHHIQQQIHHHHHH"
 _PROGRAM = "<IIQQQQQQ"
+_SECTION = "<IIQQQQIIQQ"
+_NOTE = "<III"
+_LONGEST_NOTES = 1 << 16
+_SHT_NOBITS = 8
 
-Bytes = Union[bytes, bytearray, memoryview]
+Bytes = Union[bytes, bytearray, memoryview, mmap.mmap]
 
 
 class Load(NamedTuple):
@@ -33,12 +41,16 @@ class Load(NamedTuple):
 
 
 class Elf(NamedTuple):
-    """What a loader needs to know of an ELF file: entry address, PT_LOADs in file order, and whether a PT_INTERP is there."""
+    """What a loader needs to know of an ELF file: entry address, PT_LOADs in file order, whether a PT_INTERP is there, where notes are.
+
+    notes are (offset, bytes) of each PT_NOTE in the file.
+    """
 
     kind: int
     entry: int
     loads: Tuple[Load, ...]
     dynamic: bool
+    notes: Tuple[Tuple[int, int], ...] = ()
 
 
 def looks_like(head: Bytes) -> bool:
@@ -81,7 +93,53 @@ def parse(head: Bytes, file_size: int) -> Elf:
             raise ValueError(
                 "the file is truncated: PT_LOAD %d ends at %d, the file at %d" % (number, load.offset + load.filesz, file_size)
             )
-    return Elf(kind, entry, loads, any(row[0] == PT_INTERP for row in rows))
+    notes = tuple((row[2], row[5]) for row in rows if row[0] == PT_NOTE)
+    return Elf(kind, entry, loads, any(row[0] == PT_INTERP for row in rows), notes)
+
+
+def note(segment: Bytes, owner: bytes, kind: int) -> Optional[bytes]:
+    """The value of the first note of this owner and type in the bytes of a PT_NOTE; None when there is none, or the notes are damaged."""
+    data = bytes(segment[:_LONGEST_NOTES])
+    position = 0
+    while position + struct.calcsize(_NOTE) <= len(data):
+        name_size, size, found = struct.unpack_from(_NOTE, data, position)
+        name_at = position + struct.calcsize(_NOTE)
+        value_at = name_at + name_size + (-name_size & 3)
+        position = value_at + size + (-size & 3)
+        if value_at + size > len(data):
+            return None
+        if found == kind and data[name_at : name_at + name_size].rstrip(b"\0") == owner:
+            return data[value_at : value_at + size]
+    return None
+
+
+def multikernel_entry(read: Callable[[int, int], bytes], found: Elf) -> Optional[int]:
+    """Where an instance enters this vmlinux, as its note tells; None without one. *read* gives bytes of the file: (offset, size)."""
+    for offset, size in found.notes:
+        value = note(read(offset, min(size, _LONGEST_NOTES)), *MULTIKERNEL_NOTE)
+        if value is not None and len(value) == 8:
+            return int.from_bytes(value, "little")
+    return None
+
+
+def extent(data: Bytes) -> int:
+    """Bytes of the ELF file at the start of *data*, by its headers: a kernel's payload has relocations behind it.
+
+    Raises ValueError with a sentence when it is no complete ELF64 file for x86_64.
+    """
+    found = parse(data, len(data))
+    fields = struct.unpack_from(_HEADER, data, 0)
+    segments, sections, segment_count, size, count = fields[5], fields[6], fields[10], fields[11], fields[12]
+    end: int = max([64, segments + struct.calcsize(_PROGRAM) * segment_count] + [load.offset + load.filesz for load in found.loads])
+    end = max([end] + [offset + length for offset, length in found.notes])
+    if count and size == struct.calcsize(_SECTION) and sections + size * count <= len(data):
+        rows = [struct.unpack_from(_SECTION, data, sections + size * number) for number in range(count)]
+        end = max([end, sections + size * count] + [row[4] + row[5] for row in rows if row[1] != _SHT_NOBITS])
+    elif count:
+        raise ValueError("the file is truncated: its section headers lie at %d, beyond its end" % sections)
+    if end > len(data):
+        raise ValueError("the file is truncated: its headers tell %d bytes, there are %d" % (end, len(data)))
+    return end
 
 
 def refusal(found: Elf) -> Optional[str]:

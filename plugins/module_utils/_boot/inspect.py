@@ -13,7 +13,7 @@ import os
 import stat
 from typing import Any, BinaryIO, Dict, Optional
 
-from . import elf, payload, setup_header
+from . import elf, kernel_file, payload, setup_header
 
 HEAD = 1 << 20
 """Bytes from the start of a file that are looked at: setup code, program headers and the magic of a bzImage's payload lie there."""
@@ -35,11 +35,12 @@ _INITRD_MAGICS = (
 
 
 def inspect(path: str, want_sha256: bool = True) -> Dict[str, Any]:
-    """Facts of the file *path*: exists, regular, size (bytes), sha256, kind, error, header, elf; it never raises.
+    """Facts of the file *path*: exists, regular, size (bytes), sha256, kind, error, header, elf, signed; it never raises.
 
     kind is "bzimage", "vmlinux", "flat", "initrd" or "unknown". error is None or one sentence that begins with the path. header has
-    the setup_header fields of a bzImage (also of a damaged one), elf those of elf.to_dict(). sha256 stays None when it is not
-    wanted (*want_sha256*, it costs reading the whole file) or cannot be had.
+    the setup_header fields of a bzImage (also of a damaged one), elf those of elf.to_dict() and the multikernel_entry of its note.
+    signed tells whether a kernel carries a signature, not whether it is good. sha256 stays None when it is not wanted (*want_sha256*,
+    it costs reading the whole file) or cannot be had.
     """
     facts: Dict[str, Any] = {
         "exists": False,
@@ -50,6 +51,7 @@ def inspect(path: str, want_sha256: bool = True) -> Dict[str, Any]:
         "error": None,
         "header": None,
         "elf": None,
+        "signed": None,
     }
     problem: Optional[str] = None
     try:
@@ -89,10 +91,13 @@ def _read(file: BinaryIO, facts: Dict[str, Any], want_sha256: bool) -> Optional[
         return "it is empty"
     if setup_header.looks_like(head):
         facts["kind"] = "bzimage"
+        facts["signed"] = kernel_file.pe_signed(head)
         return _bzimage(head, facts)
     if elf.looks_like(head):
         facts["kind"] = "vmlinux"
-        return _vmlinux(head, facts)
+        tail = _at(file, facts["size"] - len(kernel_file.MODULE_SIGNATURE), len(kernel_file.MODULE_SIGNATURE))
+        facts["signed"] = tail == kernel_file.MODULE_SIGNATURE
+        return _vmlinux(file, head, facts)
     if is_flat(head):
         facts["kind"] = "flat"
         return None
@@ -113,13 +118,22 @@ def _bzimage(head: bytes, facts: Dict[str, Any]) -> Optional[str]:
     return setup_header.refusal(fields, facts["size"])
 
 
-def _vmlinux(head: bytes, facts: Dict[str, Any]) -> Optional[str]:
+def _vmlinux(file: BinaryIO, head: bytes, facts: Dict[str, Any]) -> Optional[str]:
     try:
         found = elf.parse(head, facts["size"])
     except ValueError as error:
         return str(error)
     facts["elf"] = elf.to_dict(found)
+    facts["elf"]["multikernel_entry"] = elf.multikernel_entry(lambda offset, size: _at(file, offset, size), found)
     return elf.refusal(found)
+
+
+def _at(file: BinaryIO, offset: int, size: int) -> bytes:
+    """Bytes of the file at a place that its own headers may have made up."""
+    if not 0 <= offset < 1 << 62:
+        return b""
+    file.seek(offset)
+    return file.read(size)
 
 
 def _file_type(mode: int) -> str:

@@ -39,6 +39,7 @@ _MAGICS = (
     (b"\x5d\0", "lzma"),
     (b"\xfd7zXZ\0", "xz"),
     (b"\x02\x21", "lz4"),
+    (b"\x04\x22\x4d\x18", "lz4"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
     (b"\x89LZO", "lzo"),
 )

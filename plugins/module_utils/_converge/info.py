@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Sequence
 
+from .._dialect.base import DialectError
 from .._dialect.choice import choose
 from .._dialect.system import System
 from .._layout import canonical
@@ -14,7 +15,7 @@ from .._plan.place import PlacementError
 from .._rules import engine
 from . import recover
 from .journal import Journal
-from .run import Options, check_shape, image_paths, instances
+from .run import ApplyError, Options, check_shape, image_paths, instances
 from .store import Store
 
 
@@ -32,8 +33,11 @@ def info(layout: Optional[Dict[str, Any]] = None, system: Optional[Any] = None, 
     cut = Journal(machine.root).interrupted()
     facts = machine.facts(sorted({*image_paths(layout), *images}), recover.topology(cut, kept))
     dialect = choose(facts, machine, Options.health_timeout, {}, "auto", (), kept)
-    facts = dialect.open(facts, True, recover.topology(cut, kept))
-    state = dialect.observe(kept, facts)
+    try:
+        facts = dialect.open(facts, True, recover.topology(cut, kept))
+        state = dialect.observe(kept, facts)
+    except DialectError as error:
+        raise ApplyError(str(error)) from error
     findings = [recover.warning(cut)] if cut else []
     found = {
         "changed": False,

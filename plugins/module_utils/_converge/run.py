@@ -112,9 +112,11 @@ class _Run:
     def _attempt(self) -> Result:
         try:
             return self._attempt_opened()
-        except ApplyError:
+        except (ApplyError, DialectError) as error:
             if self.dialect is not None:
                 self.dialect.close()
+            if isinstance(error, DialectError):  # the host cannot be read; what was changed was undone, or raised an ApplyError
+                raise ApplyError(str(error), changed=bool(self.recovered)) from error
             raise
 
     def _attempt_opened(self) -> Result:
@@ -217,6 +219,8 @@ class _Run:
         self.journal.end("applied")
         result["steps"] += [{"do": step.do, "say": step.say, "seconds": 0.0, "result": {}} for step in steps if step.do == "save"]
         self.state = dict(seen, digest=self.digest)
+        if self.layout is not None:
+            result["placed"] = self.dialect.located(self.placed, seen)
         result.update(after=_summary(self.state), instances=instances(self.state), table=seen["table"])
         return result
 
@@ -234,17 +238,19 @@ class _Run:
             if sentence is None:
                 self.store.commit(remember.with_words(dict(after, digest=self.digest), seen), self.layout)
                 return dict(seen)
+        except DialectError as error:
+            sentence = "what was done cannot be read back: %s" % error
         except OSError as error:
             sentence = "what was done cannot be written down: %s" % error
         undone, stuck = undo(work, self.dialect, self.journal)
         raise StepFailed(str(sentence), None, result["steps"], undone, stuck, [])
 
     def _give_up(self, error: StepFailed, previous: Dict[str, Any], work: List[Step]) -> ApplyError:
-        left = remember.undone(previous, work, self.dialect)
         try:
+            left = remember.undone(previous, work, self.dialect)
             self.store.commit(left)
             self.journal.end("stuck" if error.stuck else "undone")
-        except OSError as failure:
+        except (OSError, DialectError) as failure:
             # the journal has no end then, and the next apply looks again
             error.stuck.append("writing it down: %s" % failure)
         message = str(error) + "; " + ("undone: " + ", ".join(error.undone) if error.undone else "nothing had to be undone")

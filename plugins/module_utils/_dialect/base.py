@@ -84,6 +84,9 @@ class Dialect(Protocol):
     def place(self, layout: Dict[str, Any], facts: Dict[str, Any], state: State) -> Dict[str, Any]:
         """The layout with CPUs and memory for each instance. Raises PlacementError."""
 
+    def located(self, placed: Dict[str, Any], state: State) -> Dict[str, Any]:
+        """A placed layout with the addresses that are known only once it was made."""
+
     def plan(
         self,
         placed: Dict[str, Any],

@@ -54,3 +54,8 @@ def _used(kept: Optional[Dict[str, Any]], facts: Dict[str, Any]) -> Optional[str
     if not kept.get("instances") and not any(made.values()):
         return None
     return str(kept.get("dialect") or "rfc")
+
+
+def offline(facts: Dict[str, Any]) -> Dialect:
+    """The dialect that the facts name, for placing and planning without the host."""
+    return DIALECTS.get(facts["dialect"]["name"], Rfc)(None, 0.0, {})

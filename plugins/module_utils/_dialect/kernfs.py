@@ -17,7 +17,7 @@ Specs have "id" and "base" as observed (null before the kernel chose them). "mad
 from __future__ import annotations
 
 import errno
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 from .._boot import kexec_file
 from .._plan import kernfs_place, kernfs_plan
@@ -61,6 +61,7 @@ class Kernfs:
         self.facts: Dict[str, Any] = {}
         self.foreign: List[Dict[str, Any]] = []
         self.created: Dict[str, int] = {}  # instances that were made in this run, and their ids
+        self.again: Set[str] = set()  # names of those that were made to take back their removal
         self.strange: List[str] = []  # names that somebody else took while we were about to
 
     def open(self, facts: Dict[str, Any], check: bool, remembered: Dict[str, Any]) -> Dict[str, Any]:
@@ -130,11 +131,18 @@ class Kernfs:
     def _adopt(self, layout: Dict[str, Any], facts: Dict[str, Any], state: State) -> None:
         named = {name for name, one in layout["instances"].items()}
         findings = []
-        for one in list(state["foreign"]["instances"]):
+        for one in list((state.get("foreign") or {}).get("instances") or []):
             name = one["name"]
             if name in named and name not in self.adopt:
                 message = "an instance %s is there (id %d, %s) that was not made from here" % (name, one["id"], one["status"])
                 hint = "adopt it (adopt: [%s]), remove it by hand, or choose another name" % name
+                findings.append(Finding("placement.foreign", "error", "fail", message, ("instances", name), hint))
+            elif name in named and len(one["cpus"]) < len(one["apic_ids"]):
+                message = "%s cannot be adopted: the numbers of its CPUs (APIC id %s) are not known while they are in the pool" % (
+                    name,
+                    _numbers(one["apic_ids"]),
+                )
+                hint = "remove it by hand and let the layout make it anew"
                 findings.append(Finding("placement.foreign", "error", "fail", message, ("instances", name), hint))
             elif name in named:
                 state["foreign"]["instances"].remove(one)
@@ -156,6 +164,10 @@ class Kernfs:
         if seen["nonce"] is not None:
             self.nonces[name] = seen["nonce"]
         return dict(seen)
+
+    def located(self, placed: Dict[str, Any], state: State) -> Dict[str, Any]:
+        """The addresses that the kernel chose."""
+        return kernfs_place.located(placed, state)
 
     def plan(self, placed: Dict[str, Any], state: State, facts: Dict[str, Any], digest: str, *wish: Any) -> List[Step]:
         """The steps to a placed layout; see kernfs_plan.plan."""
@@ -206,7 +218,7 @@ class Kernfs:
         found = {}
         for spec in [spec for step in steps if step.do == "create" for spec in step.args["specs"]]:
             one = self.tree.instance(spec["name"]) if self._is_mounted() else None
-            if one is not None and self._is_mine(spec, one):
+            if one is not None and spec["name"] not in self.again and self._is_mine(spec, one):
                 found[spec["name"]] = _as_found(spec, one)
         return found
 
@@ -263,6 +275,7 @@ class Kernfs:
         there = self.tree.instances()
         todo = [spec for spec in specs if spec["name"] not in there]
         names = [spec["name"] for spec in specs if spec["name"] in there]
+        self.again |= set() if expect else {spec["name"] for spec in specs}
         if names and expect:
             self.strange += names
             raise Drift("somebody else has made %s meanwhile" % ", ".join(names))
@@ -350,8 +363,11 @@ class Kernfs:
             return {"already": True}
         bases = {other.name: other.base for other in self.tree.instances().values()}
         line = kernfs_image.words(spec, self.facts, bases)
-        image = kernfs_image.kernel(spec, self.facts, self.system)
-        self.system.file_load(image, spec["image"]["initrd"], line, one.id)
+        image, lacks = kernfs_image.kernel(spec, self.facts, self.system)
+        try:
+            self.system.file_load(image, spec["image"]["initrd"], line, one.id)
+        except DialectError as error:
+            raise DialectError("%s: %s%s" % (spec["name"], error, lacks), error.errno) from error
         now = self._mine(spec)
         if now.status != "loaded":
             raise DialectError("the kernel took the image of %s, and shows the instance as %s" % (spec["name"], now.status))

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Dict, List, Optional, Tuple
 
 from .._boot import cmdline
 from .._plan.place import HOST
@@ -36,13 +36,21 @@ def words(spec: Dict[str, Any], facts: Dict[str, Any], bases: Dict[str, Optional
     return line
 
 
-def kernel(spec: Dict[str, Any], facts: Dict[str, Any], system: Any) -> Union[str, bytes]:
-    """What is handed to the kernel: mkstock takes the file as it is; the kernel of the interface takes a vmlinux, so a bzImage is unpacked."""
+def kernel(spec: Dict[str, Any], facts: Dict[str, Any], system: Any) -> Tuple[Any, str]:
+    """What is handed to the kernel, and what is to be said where it refuses that.
+
+    mkstock takes a file as it is; the kernel of the interface takes a vmlinux with its note, so a bzImage is unpacked.
+    """
     path: str = spec["image"]["kernel"]
     if facts["dialect"]["provider"] == "mkstock" or spec["image"]["flat"]:
-        return path
-    unpacked: Union[str, bytes] = system.unpacked(path)
-    return unpacked
+        return path, ""
+    found = system.unpacked(path, spec["image"]["kernel_sha256"])
+    said = ""
+    if found.entry is None:
+        said += "; the kernel in it was built without CONFIG_MULTIKERNEL, whose note is missing"
+    if found.signature_lost:
+        said += "; the bzImage is signed, and the vmlinux that was unpacked of it is not"
+    return found.content, said
 
 
 def _console(spec: Dict[str, Any], facts: Dict[str, Any], given: List[str]) -> List[str]:

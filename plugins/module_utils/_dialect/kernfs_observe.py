@@ -137,7 +137,7 @@ class _Here:
 
     def foreign(self, one: Found) -> Dict[str, Any]:
         """An instance that was not made from here."""
-        cpus: List[int] = [self.logical.get(cpu, cpu) for cpu in one.cpus]
+        cpus: List[int] = [self.logical[cpu] for cpu in one.cpus if cpu in self.logical]
         memory = [] if one.base is None else [[one.base, one.size]]
         told = {"name": one.name, "id": one.id, "status": one.status, "entry": one.base or 0}
         return dict(told, cpus=cpus, apic_ids=list(one.cpus), memory=memory)

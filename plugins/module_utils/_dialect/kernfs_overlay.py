@@ -219,8 +219,8 @@ def baseline(
                 {
                     "device-type": fdt.string("pci"),
                     "pci-id": fdt.string(item.pci_id),
-                    "vendor-id": fdt.u32(device["vendor"]),
-                    "device-id": fdt.u32(device["device"]),
+                    "vendor-id": fdt.u32(_check_word(device["vendor"])),
+                    "device-id": fdt.u32(_check_word(device["device"])),
                 },
             )
         )
@@ -390,8 +390,14 @@ def _check_cpu(cpu: int) -> int:
 
 
 def _check_node(node: Optional[int]) -> None:
-    if node is not None and (isinstance(node, bool) or not isinstance(node, int) or not 0 <= node < 1 << 32):
-        raise OverlayError("%r is no number of a NUMA node" % (node,))
+    if node is not None:
+        _check_word(node)
+
+
+def _check_word(number: int) -> int:
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 1 << 32:
+        raise OverlayError("%r is no number of 32 bits, as those of NUMA nodes, PCI vendors and devices are" % (number,))
+    return number
 
 
 def _check_memory(item: Memory) -> Memory:

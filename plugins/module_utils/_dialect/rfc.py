@@ -82,6 +82,10 @@ class Rfc:
         placed: Dict[str, Any] = place(layout, facts, state)
         return placed
 
+    def located(self, placed: Dict[str, Any], state: State) -> Dict[str, Any]:
+        """All addresses were chosen here."""
+        return placed
+
     def plan(self, placed: Dict[str, Any], state: State, facts: Dict[str, Any], digest: str, *wish: Any) -> List[Step]:
         """The steps to a placed layout; see plan.plan."""
         steps: List[Step] = planner.plan(placed, state, facts, digest, *wish)

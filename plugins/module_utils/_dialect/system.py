@@ -11,7 +11,7 @@ import random
 import time
 from typing import Any, Dict, Iterable, List, Optional, Union
 
-from .._boot import assemble, fdt, kexec, kexec_file, payload
+from .._boot import assemble, fdt, kernel_file, kexec, kexec_file, payload
 from .._host import facts as host_facts
 from .._host import console, files, mounts, physmem
 from .base import DialectError
@@ -128,13 +128,11 @@ class System:
         """The host's end of the console of the instance of this id, None where there is none."""
         return console.open_at(self.root, instance)
 
-    def unpacked(self, path: str) -> bytes:
-        """The vmlinux of a kernel file, unpacked where it is a bzImage. Raises DialectError."""
+    def unpacked(self, path: str, digest: Optional[str] = None) -> kernel_file.KernelFile:
+        """A kernel for kexec_file_load(2), unpacked where it is a bzImage. Raises DialectError."""
         try:
-            with open(files.path_below(self.root, path), "rb") as file:
-                image = file.read()
-            return image if image[:4] == b"\x7fELF" else bytes(payload.extract(image))
-        except (OSError, ValueError) as error:
+            return kernel_file.prepare(files.path_below(self.root, path), True, digest)
+        except (OSError, ValueError, payload.PayloadError) as error:
             raise DialectError("the kernel %s cannot be unpacked: %s" % (path, error)) from error
 
     def file_load(self, kernel: Union[str, bytes, memoryview], initrd: Optional[str], cmdline: str, instance: int) -> None:

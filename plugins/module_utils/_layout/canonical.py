@@ -21,14 +21,15 @@ every key is present and null where nothing was given::
                                         "alias": str | null}],
                            "state": "running" | "loaded" | "defined" | "absent",
                            "restart": "no" | "on-failure" | "always",
-                           "health": {"channel": str | null, "within": float} | null, "trust": str | null}},
+                           "health": {"channel": str | null, "within": float} | null, "trust": str | null, "id": int (left out: the kernel picks)}},
      "channels": {"beat": {"between": ["host", "web"], "kind": "ipi" | "shared_memory", "slots": int | null,
                            "message_size": int | null, "size": int | null, "writer": str | null}},
      "policy": {"isolation": {"minimum_grade": str | null}, "disruption": "refuse" | "allow"},
      "waivers": {"rule-id": "reason"}}
 
 A *placed* layout is a canonical layout whose instances and channels carry a key "placed" besides: for an instance
-{"cpus": [logical], "apic_ids": [int], "base": int, "size": int, "low": int | null, "entry": int}, for a channel
+{"cpus": [logical], "apic_ids": [int], "base": int | null, "size": int, "low": int | null, "entry": int | null},
+where null is what the kernel picks, for a channel
 {"address": int, "size": int, "ends": [apic id, apic id]}.
 """
 
@@ -203,6 +204,7 @@ _INSTANCE = shape.record(
                 }
             )
         ),
+        "id": shape.optional(shape.integer()),
         "placed": shape.record(
             {
                 "cpus": _IDS,

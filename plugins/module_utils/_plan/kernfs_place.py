@@ -43,6 +43,23 @@ def bare(layout: Dict[str, Any]) -> Dict[str, Any]:
     return dict(layout, instances=instances, pool=dict(layout["pool"], memory=[dict(one, base=None) for one in layout["pool"]["memory"]]))
 
 
+def located(placed: Dict[str, Any], state: Dict[str, Any]) -> Dict[str, Any]:
+    """A placed layout with what the kernel chose: the addresses of instances, of the areas of channels, and the chunks of our pool."""
+    have = state["instances"]
+    instances = dict(placed["instances"])
+    for name, one in instances.items():
+        if "placed" in one and name in have:
+            instances[name] = dict(one, placed=dict(one["placed"], base=have[name]["memory"]["base"]))
+    channels = {}
+    for name, (owner, at, _size) in offsets(placed["channels"]).items():
+        base = have[owner]["memory"]["base"] if owner in have else None
+        one = placed["channels"][name]
+        channels[name] = dict(one, placed=dict(one["placed"], address=None if base is None else base + at))
+    made = {base for base, _size in state["made"]["pool"]}
+    pool = [dict(one) for one in state["pool"]["memory"] if one["base"] in made] or placed["pool"]["memory"]
+    return dict(placed, instances=instances, channels=channels, pool=dict(placed["pool"], memory=pool))
+
+
 def area_size(channel: Dict[str, Any]) -> int:
     """Bytes of a channel's area, in whole pages."""
     size = channel["size"] if channel["kind"] == "shared_memory" else channel_area.area_size(channel["slots"], channel["message_size"])

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 from .._rules.finding import Finding
-from . import collector, kernfs_place, kernfs_pool, kernfs_steps, steps
+from . import collector, kernfs_place, kernfs_pool, kernfs_steps, ranges, steps
 from . import spec as specs
 from .place import HOST
 from .plan import ALIVE, PlanRefused
@@ -67,8 +67,9 @@ def plan_absent(state: Dict[str, Any], facts: Dict[str, Any]) -> List[Step]:
     ours = {logical.get(str(cpu)) for cpu in made.get("cpus") or []}
     pool = state.get("pool") or {"cpus": [], "memory": []}
     bases = {base for base, _size in made.get("pool") or []}
-    out = [cpu for cpu in pool["cpus"] if cpu in ours]
-    chunks = [one for one in pool["memory"] if one["base"] in bases]
+    lent, used = _theirs(state)
+    out = [cpu for cpu in pool["cpus"] if cpu in ours - lent]
+    chunks = [one for one in pool["memory"] if one["base"] in bases and not kernfs_pool.is_used(one, used)]
     if out or chunks:
         todo.append(kernfs_steps.pool([], out, [], chunks, pool))
     if made.get("mounted"):
@@ -117,8 +118,8 @@ class _Planner:
         todo += _take_down({name: self.have[name] for name in sorted(self.down)}, self.state, self._stays_loaded())
         if self.remove:
             todo.append(kernfs_steps.remove([self.have[name]["spec"] for name in sorted(self.remove)]))
-        todo += pool
-        todo += [kernfs_steps.resize(self.have[name]["spec"], self.specs[name]) for name in sorted(self.resize)]
+        less, more = self._handovers()
+        todo += less + pool + more
         if self.create:
             todo.append(kernfs_steps.create([self.specs[name] for name in sorted(self.create)]))
         todo += [kernfs_steps.load(self.specs[name]) for name in sorted(self.load)]
@@ -185,6 +186,20 @@ class _Planner:
             self.down |= {name} if old["status"] in LOADED else set()
             self.resize.add(name)
 
+    def _handovers(self) -> Tuple[List[Step], List[Step]]:
+        """CPUs leave an instance before they leave the pool, and come into the pool before they come to an instance."""
+        less: List[Step] = []
+        more: List[Step] = []
+        for name in sorted(self.resize):
+            old, new = self.have[name]["spec"], self.specs[name]
+            kept = [cpu for cpu in old["apic_ids"] if cpu in new["apic_ids"]]
+            between = dict(old, apic_ids=kept, cpus=[cpu for cpu, apic in zip(old["cpus"], old["apic_ids"]) if apic in kept])
+            if kept != old["apic_ids"]:
+                less.append(kernfs_steps.resize(old, between))
+            if kept != new["apic_ids"]:
+                more.append(kernfs_steps.resize(between, new))
+        return less, more
+
     def _reasons(self, name: str, old: Dict[str, Any], wish: str) -> List[str]:
         """Why an instance that is there cannot stay as it is."""
         if name in self.restart:
@@ -241,12 +256,14 @@ class _Planner:
         needed = {cpu for one in self.specs.values() for cpu in one["apic_ids"]}
         each = self.facts["cpus"]["each"] or {}
         ours = {(each.get(str(cpu)) or {}).get("apic_id") for cpu in made.get("cpus") or []}
-        add, remove = kernfs_pool.members(needed, set(pool["cpus"]), ours)
+        lent, theirs = _theirs(self.state)
+        add, remove = kernfs_pool.members(needed, set(pool["cpus"]), ours - lent)
         bases = {base for base, _size in made.get("pool") or []}
         chunks = [one for one in pool["memory"] if one["base"] in bases]
         asked = self.placed["pool"]["memory"] if needed else []
         stay = set(self.there) - self.remove
-        used = [(self.there[name]["spec"]["base"] or 0, (self.there[name]["spec"]["base"] or 0) + self.there[name]["spec"]["size"]) for name in stay]
+        places = [self.there[name]["memory"] for name in stay]
+        used = theirs + [(one["base"], one["base"] + one["size"]) for one in places if one["base"] is not None]
         change = kernfs_pool.change(asked, chunks, used)
         for _node, size in change.stuck if not self.allowed else ():
             self.findings.append(
@@ -278,6 +295,12 @@ class _Planner:
                 if one["owner"] == name and one["kind"] == "ipi" and (name in self.load or name in self.boot or lost):
                     todo.append(kernfs_steps.channel(one, name))
         return todo
+
+
+def _theirs(state: Dict[str, Any]) -> Tuple[Set[int], List[ranges.Range]]:
+    """APIC ids and memory of instances that somebody else made."""
+    others = (state.get("foreign") or {}).get("instances") or []
+    return {cpu for one in others for cpu in one["apic_ids"]}, [part for one in others for part in ranges.sized(one["memory"])]
 
 
 def _take_down(going: Dict[str, Dict[str, Any]], state: Dict[str, Any], loaded: Set[str] = frozenset()) -> List[Step]:  # type: ignore[assignment]

@@ -61,7 +61,7 @@ def change(wanted: Sequence[Chunk], ours: Sequence[Chunk], used: Sequence[ranges
             if other["node"] in (None, one["node"]) and over >= other["size"]:
                 add.remove(other)
                 over -= other["size"]
-        for other in [other for other in keep if other is not one and not _is_used(other, used)]:
+        for other in [other for other in keep if other is not one and not is_used(other, used)]:
             if over >= other["size"] and other["node"] == one["node"]:
                 keep.remove(other)
                 remove.append(other)
@@ -76,5 +76,6 @@ def members(needed: Set[int], there: Set[int], ours: Set[int]) -> Tuple[List[int
     return sorted(needed - there), sorted((ours & there) - needed)
 
 
-def _is_used(chunk: Chunk, used: Sequence[ranges.Range]) -> bool:
+def is_used(chunk: Chunk, used: Sequence[ranges.Range]) -> bool:
+    """Whether something lies in a chunk."""
     return any(ranges.overlap((chunk["base"], chunk["base"] + chunk["size"]), other) for other in used)

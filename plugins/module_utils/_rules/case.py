@@ -15,7 +15,6 @@ from .._boot import acpi
 from .._boot import channel as channel_area
 from .._host import iomem
 from .._layout import units
-from .._plan import kernfs_place
 from .lines import Lines
 
 Path = Tuple[Any, ...]
@@ -59,7 +58,7 @@ class Case:
         self.given_layout = layout
         layout = placed if placed is not None else layout
         # where the kernel picks every address, those of the layout are wishes, and no rule may build on them
-        self.layout = kernfs_place.bare(layout) if self.picks else layout
+        self.layout = self._bare(layout) if self.picks else layout
         self.placed = placed is not None
 
     def fact(self, dotted: str) -> Any:
@@ -75,6 +74,12 @@ class Case:
     def picks(self) -> bool:
         """Whether the host's kernel picks where memory lies, at run time and out of what it uses itself (dialect kernfs)."""
         return bool(self.fact("dialect.name") == "kernfs")
+
+    @staticmethod
+    def _bare(layout: Dict[str, Any]) -> Dict[str, Any]:
+        from .._plan.kernfs_place import bare  # placement is not needed to judge a layout alone, and takes its time to load
+
+        return bare(layout)
 
     # instances and images
 
@@ -161,7 +166,8 @@ class Case:
     @cached_property
     def consoles(self) -> List[Tuple[str, str]]:
         """(instance, UART) for each instance that has one."""
-        return [(name, instance["console"]["device"]) for name, instance in self.instances.items() if instance["console"] is not None]
+        mine = [(name, one["console"]["device"]) for name, one in self.instances.items() if one["console"] is not None]
+        return [(name, device) for name, device in mine if device.startswith("ttyS")]
 
     @cached_property
     def devices(self) -> List[Tuple[str, int, Dict[str, Any]]]:

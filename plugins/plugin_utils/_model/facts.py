@@ -299,6 +299,7 @@ class Elf(Known):
     loads: t.Annotated[list[Load], Field(fail_fast=True, max_length=65536)] = Field(default_factory=list)
     start: Bytes | None = None
     end: Bytes | None = None
+    multikernel_entry: Bytes | None = Field(default=None, description="Where an instance enters it, by its multikernel note; null without.")
 
 
 class Image(Known):
@@ -312,6 +313,7 @@ class Image(Known):
     error: Word | None = Field(default=None, description="Why it cannot be used, as a sentence.")
     header: Header | None = Field(default=None, description="The setup header of a bzImage.")
     elf: Elf | None = Field(default=None, description="The program headers of an ELF kernel.")
+    signed: bool | None = Field(default=None, description="Whether a kernel carries a signature, good or not.")
 
 
 class Facts(Known):

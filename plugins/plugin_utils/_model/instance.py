@@ -74,7 +74,7 @@ class Cpus(Strict):
 class Console(Strict):
     """The serial port that belongs to an instance."""
 
-    device: t.Annotated[Text, Field(description="Name of the serial device.", examples=["ttyS1"])]
+    device: t.Annotated[Text, Field(description="Name of the serial device; mktty0: the console that the host reads at /dev/mktty.", examples=["ttyS1", "mktty0"])]
 
     @model_validator(mode="before")
     @classmethod
@@ -83,14 +83,16 @@ class Console(Strict):
 
     @model_validator(mode="after")
     def _serial(self) -> Console:
-        if not (self.device.startswith("ttyS") and self.device[4:].isdigit()):
-            refuse("console", f"{self.device!r} is no serial device of a PC", "write ttyS0, ttyS1, ...")
+        if self.device != "mktty0" and not (self.device.startswith("ttyS") and self.device[4:].isdigit()):
+            refuse(
+                "console", f"{self.device!r} is neither a serial device of a PC nor the multikernel console", "write ttyS0, ttyS1, ... or mktty0"
+            )
         return self
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: t.Any, handler: GetJsonSchemaHandler) -> dict[str, t.Any]:
         long_form = handler(core_schema)
-        device = {"type": "string", "pattern": "^ttyS[0-9]+$", "description": "Name of the serial device.", "examples": ["ttyS1"]}
+        device = {"type": "string", "pattern": "^(ttyS[0-9]+|mktty0)$", "description": "Name of the device.", "examples": ["ttyS1", "mktty0"]}
         long_form["properties"]["device"] = device
         return {"title": "Console", "description": "The serial port that belongs to the instance.", "anyOf": [device, long_form]}
 
@@ -123,4 +125,7 @@ class Instance(Strict):
         default="no", description="When an apply starts it again although nothing changed: never, after a panic, or whenever it has ended."
     )
     health: Health | None = Field(default=None, description="When it counts as alive.")
+    id: t.Annotated[int, Field(ge=1, le=511)] | None = Field(
+        default=None, description="Its number in the kernel (dialect kernfs). Left out: the kernel picks.", examples=[7]
+    )
     trust: Text | None = Field(default=None, description="Label; the isolation report says which labels share what.", examples=["public"])

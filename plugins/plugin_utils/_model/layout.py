@@ -52,6 +52,9 @@ class Layout(Strict):
         valid layout, and its canonical form is itself.
         """
         plain: dict[str, t.Any] = self.model_dump()
+        for one in plain["instances"].values():
+            if one["id"] is None:
+                del one["id"]  # so that a layout without ids is what it was before there were ids
         plain["channels"] = {name: channel.canonical() for name, channel in self.channels.items()}
         return plain
 

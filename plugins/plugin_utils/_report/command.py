@@ -13,7 +13,8 @@ import json
 import os
 import typing as t
 
-from ...module_utils._plan.place import PlacementError, place
+from ...module_utils._dialect.choice import offline
+from ...module_utils._plan.place import PlacementError
 from .. import _fleet
 from .._check import Subject, finding_line, located, read_facts
 from .._model.errors import LayoutErrors
@@ -179,7 +180,8 @@ def placed(subject: Subject, canonical: Plain, known: Plain | None, seen: Plain 
     if known is None:
         return canonical
     try:
-        return place(canonical, known, seen)
+        shown: Plain = offline(known).place(canonical, known, seen or {})
+        return shown
     except PlacementError as error:
         lines = [finding_line(located(finding.to_dict(), subject.locator)) for finding in error.findings]
         raise NotShown(REFUSED, "\n".join(lines)) from None

@@ -138,7 +138,9 @@ def of_state(layout: Plain, state: Plain) -> Plain:
             "memory": {"base": spec["base"], "size": spec["size"]},
             "placed": {"cpus": spec.get("cpus") or [], "base": spec["base"], "size": spec["size"], "low": spec.get("low")},
         }
-    pool = [{"base": base, "size": size} for base, size in state.get("pool") or []]
+    seen = state.get("pool") or []
+    chunks = [(one["base"], one["size"]) for one in seen["memory"]] if isinstance(seen, dict) else seen
+    pool = [{"base": base, "size": size} for base, size in chunks]
     given = {number for one in instances.values() for number in one["placed"]["cpus"]}
     host = sorted(set((state.get("cpus") or {}).get("online") or []) - given)
     return {"name": layout["name"], "host": {"cpus": host or None}, "pool": {"memory": pool}, "instances": instances, "channels": {}}

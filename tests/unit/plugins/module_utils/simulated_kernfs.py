@@ -29,7 +29,7 @@ from __future__ import annotations
 import errno
 import os
 
-from ansible_collections.multikernel.core.plugins.module_utils._boot import fdt, kexec_file
+from ansible_collections.multikernel.core.plugins.module_utils._boot import fdt, kernel_file, kexec_file
 from ansible_collections.multikernel.core.plugins.module_utils._dialect.base import DialectError
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated import MIB, Machine
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated_overlays import Overlays, check_header
@@ -150,8 +150,8 @@ class KernfsKernel(Machine):
     def open_console(self, instance):
         return None
 
-    def unpacked(self, path):
-        return b"\x7fELF"
+    def unpacked(self, path, digest=None):
+        return kernel_file.KernelFile(b"\x7fELF", "vmlinux", 0x1000000, False, self.signatures is not None)
 
     def file_load(self, kernel, initrd, cmdline, instance):
         self._called("file_load", self._file_load, kernel, initrd, cmdline, instance)

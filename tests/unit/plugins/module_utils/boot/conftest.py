@@ -17,11 +17,14 @@ RELEASE = "6.1.0-56-amd64"
 
 
 def make_vmlinux(loads: Optional[List[Tuple[int, bytes, int]]] = None, entry: int = 0x1000000, **fields: Any) -> bytes:
-    """An ELF64 file with PT_LOADs (paddr, bytes, memsz); *fields* change elf_class, data, machine, interp."""
+    """An ELF64 file with PT_LOADs (paddr, bytes, memsz); *fields* change elf_class, data, machine, interp, note (its entry)."""
     chosen = [(0x1000000, b"text" * 1024, 0x2000), (0x1200000, b"data" * 512, 0x3000)] if loads is None else loads
     rows = [(1, paddr, content, memsz) for paddr, content, memsz in chosen]
     if fields.get("interp"):
         rows.append((3, 0, b"/lib64/ld-linux-x86-64.so.2\0", 28))
+    if fields.get("note"):
+        other = struct.pack("<III4s", 4, 0, 1, b"GNU\0")
+        rows.append((4, 0, other + struct.pack("<III8sQ", 6, 8, 0x4D4B, b"Linux\0\0\0", fields["note"]), 40))
     offset = 64 + 56 * len(rows)
     headers, body = b"", b""
     for kind, paddr, content, memsz in rows:

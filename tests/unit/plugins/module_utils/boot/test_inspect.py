@@ -16,7 +16,7 @@ from ansible_collections.multikernel.core.plugins.module_utils._boot.inspect imp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-KEYS = {"exists", "regular", "size", "sha256", "kind", "error", "header", "elf"}
+KEYS = {"exists", "regular", "size", "sha256", "kind", "error", "header", "elf", "signed"}
 
 
 def test_a_bzimage_is_recognised_with_its_header(bzimage: Callable[..., bytes], stored: Callable[..., str]) -> None:
@@ -34,6 +34,12 @@ def test_a_vmlinux_is_recognised_with_its_segments(vmlinux: Callable[..., bytes]
     assert (facts["kind"], facts["error"], facts["header"]) == ("vmlinux", None, None)
     assert facts["elf"]["entry"] == 0x1000000
     assert len(facts["elf"]["loads"]) == 2
+    assert (facts["elf"]["multikernel_entry"], facts["signed"]) == (None, False)
+
+
+def test_the_multikernel_note_and_the_signature_of_a_vmlinux_are_told(vmlinux: Callable[..., bytes], stored: Callable[..., str]) -> None:
+    facts = inspect(stored(vmlinux(note=0x1000200) + b"~Module signature appended~\n"))
+    assert (facts["elf"]["multikernel_entry"], facts["signed"], facts["error"]) == (0x1000200, True, None)
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ import os
 import stat
 
 import pytest
-from ansible_collections.multikernel.core.plugins.module_utils._boot import assemble, kexec
+from ansible_collections.multikernel.core.plugins.module_utils._boot import assemble, fdt, kexec, kexec_file
 from ansible_collections.multikernel.core.plugins.module_utils._dialect.base import DialectError
 from ansible_collections.multikernel.core.plugins.module_utils._dialect.system import System
+from ansible_collections.multikernel.core.plugins.module_utils._host import mounts
 
 
 def test_files_are_read_and_written_below_the_root(tmp_path):
@@ -82,3 +83,75 @@ def test_facts_of_an_empty_root_are_null_and_no_error(tmp_path):
     facts = System(str(tmp_path)).facts(["/boot/none"], None)
     assert facts["dialect"]["name"] == "none"
     assert facts["images"]["/boot/none"]["exists"] is False
+
+
+def test_bytes_are_read_to_their_end_by_chunks(tmp_path, monkeypatch):
+    blob = fdt.build(fdt.Node("", {"fill": bytes(10000)}))
+    (tmp_path / "tree").write_bytes(blob)
+    reads, read = [], os.read
+    monkeypatch.setattr(os, "read", lambda handle, size: reads.append(size) or read(handle, min(size, 4096)))
+    assert System(str(tmp_path)).read_bytes("tree") == blob
+    assert len(reads) == 4
+    assert System(str(tmp_path)).read_bytes("none") is None
+
+
+def test_a_file_without_an_end_is_not_read_for_ever(tmp_path):
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/zero").symlink_to("/dev/zero")
+    assert len(System(str(tmp_path)).read_bytes("dev/zero")) < 4 << 20
+
+
+def test_a_blob_is_one_write_and_a_short_one_is_an_error(tmp_path, monkeypatch):
+    (tmp_path / "new").write_bytes(b"")
+    sizes, write = [], os.write
+    monkeypatch.setattr(os, "write", lambda handle, blob: sizes.append(len(blob)) or write(handle, blob[:4096]))
+    system = System(str(tmp_path))
+    system.write_bytes("new", b"x" * 4096)
+    with pytest.raises(DialectError, match="took only 4096 of 5000 bytes for /new") as error:
+        system.write_bytes("new", b"y" * 5000)
+    assert sizes == [4096, 5000] and error.value.errno == errno.EIO
+
+
+def test_errors_of_trees_and_folders_keep_their_errno(tmp_path):
+    system = System(str(tmp_path))
+    for call, words in (
+        (lambda: system.write_bytes("new", b"x"), "the kernel refused 1 bytes for /new: No such file"),
+        (lambda: system.listdir("none"), "/none cannot be listed: No such file"),
+        (lambda: system.rmdir("none"), "the kernel refused to remove /none: No such file"),
+    ):
+        with pytest.raises(DialectError, match=words) as error:
+            call()
+        assert error.value.errno == errno.ENOENT
+    (tmp_path / "tx_2").mkdir()
+    assert system.listdir("/") == ["tx_2"]
+    system.rmdir("tx_2")
+    assert system.listdir("") == []
+
+
+def test_the_file_system_is_mounted_only_where_it_is_not(tmp_path, monkeypatch):
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/mounts").write_text("none /sys/fs/multikernel multikernel rw 0 0\n")
+    assert mounts.mounted(str(tmp_path)) is True
+    System(str(tmp_path)).mount_kernfs()
+    (tmp_path / "proc/mounts").write_text("sysfs /sys sysfs rw 0 0\nbroken\n")
+    assert mounts.mounted(str(tmp_path)) is False
+    (tmp_path / "proc/mounts").unlink()
+    assert mounts.mounted(str(tmp_path)) is None
+    with pytest.raises(DialectError, match="/sys/fs/multikernel cannot be mounted: ") as error:
+        System(str(tmp_path)).mount_kernfs()  # there is no such folder
+    assert error.value.errno in (errno.ENOENT, errno.EPERM, errno.ENODEV)
+
+
+def test_images_and_commands_of_instances_are_refused_on_a_stock_kernel(tmp_path):
+    system = System(str(tmp_path))
+    for call in (
+        lambda: system.file_load(b"kernel", None, "", 1),
+        lambda: system.file_unload(1),
+        lambda: system.command(kexec_file.EXEC, 1),
+    ):
+        with pytest.raises(DialectError, match="knows no file system type") as error:
+            call()
+        assert error.value.errno == errno.ENOSYS
+    with pytest.raises(DialectError, match=r"/none/vmlinux cannot be read: No such file") as error:
+        system.file_load("/none/vmlinux", None, "", 1)
+    assert error.value.errno == errno.ENOENT

@@ -15,6 +15,7 @@ from . import (
     cases_device,
     cases_host,
     cases_image,
+    cases_kernfs,
     cases_memory,
     cases_ram,
     cases_topology,
@@ -34,6 +35,7 @@ MODULES = (
     cases_channel,
     cases_device,
     cases_host,
+    cases_kernfs,
 )
 CASES = [case for module in MODULES for case in module.CASES]
 RULES = {one["id"]: one for one in engine.rules()}
