@@ -116,7 +116,8 @@ class Parts:
         inner["mkstock.ko"] = (0o644, Path(output_of(SCRIPTS / "build-mkstock", instance)).read_bytes())
         outer = dict(programs)
         outer["init"] = (0o755, (HERE / "guest/init").read_bytes())
-        outer["lib.sh"] = (0o644, (HERE / "guest/lib.sh").read_bytes())
+        for library in ("lib.sh", "kernfs.sh"):
+            outer[library] = (0o644, (HERE / "guest" / library).read_bytes())
         for suite in sorted((HERE / "guest/suites").glob("*.sh")):
             outer[f"suites/{suite.name}"] = (0o644, suite.read_bytes())
         outer["mkstock.ko"] = (0o644, Path(output_of(SCRIPTS / "build-mkstock", host)).read_bytes())
