@@ -25,8 +25,10 @@ static const char usage[] =
 	"mkt boot CPU | bootptr | bootmagic\n"
 	"mkt select TEXT CPU              writes TEXT to the select file and boots CPU, as one process\n"
 	"mkt unprivileged COMMAND...      the command without CAP_SYS_BOOT\n"
-	"mkt mailbox ADDRESS | entrystate ADDRESS | await ADDRESS SECONDS | text ADDRESS TEXT\n"
+	"mkt mailbox ADDRESS | nonce ADDRESS | entrystate ADDRESS | await ADDRESS SECONDS | text ADDRESS TEXT\n"
 	"mkt maps ADDRESS SIZE | hold ADDRESS SIZE SECONDS | poke ADDRESS VALUE\n"
+	"mkt fdt WORDS... | tree FILE | put FILE [OFFSET] | reads FILE SIZE | payload\n"
+	"mkt file ID KERNEL INITRD|- CMDLINE [FLAGS] | endless ID KERNEL | fileunload ID | exec|halt|force ID\n"
 	"mkt send NAME TEXT | flood NAME COUNT SIZE | recv NAME SECONDS | count NAME SECONDS\n";
 
 void die(const char *what)
@@ -268,6 +270,10 @@ int main(int argc, char **argv)
 		return unprivileged(argv + 1);
 	if (IS("mailbox", 1))
 		return show_mailbox(argv[2]);
+	if (IS("nonce", 1)) {
+		printf("%llx\n", (long long)((struct mailbox *)map(argv[2], 4096))->nonce);
+		return 0;
+	}
 	if (IS("entrystate", 1))
 		return show_entry_state(argv[2]);
 	if (IS("await", 2))
@@ -299,6 +305,24 @@ int main(int argc, char **argv)
 		return receive(argv[2], atoi(argv[3]));
 	if (IS("count", 2))
 		return count(argv[2], atoi(argv[3]));
+	if (argc > 1 && !strcmp(argv[1], "fdt"))
+		return fdt_build(argc - 2, argv + 2);
+	if (IS("tree", 1))
+		return fdt_show(argv[2]);
+	if (IS("put", 1) || IS("put", 2))
+		return put_file(argv[2], argc > 3 ? atol(argv[3]) : 0);
+	if (IS("reads", 2))
+		return read_sizes(argv[2], atol(argv[3]));
+	if (IS("payload", 0))
+		return write_payload();
+	if (IS("file", 4) || IS("file", 5))
+		return file_load(atol(argv[2]), argv[3], argv[4], argv[5], argc > 6 ? strtoul(argv[6], NULL, 0) : 0);
+	if (IS("endless", 2))
+		return file_load_endless(atol(argv[2]), argv[3]);
+	if (IS("fileunload", 1))
+		return file_unload(atol(argv[2]));
+	if (IS("exec", 1) || IS("halt", 1) || IS("force", 1))
+		return command(argv[1], atoi(argv[2]));
 	fputs(usage, stderr);
 	return 2;
 }

@@ -54,6 +54,19 @@ struct segment *channel_segment(const char *text);
 int poke(const char *address, const char *value);
 
 /* payload.S: an instance that is no Linux */
-extern const char payload[], payload_end[];
+extern const char payload[], flat_payload[], payload_end[];
+
+/* fdt.c */
+int fdt_build(int argc, char **argv);
+int fdt_show(const char *path);
+
+/* kernfs.c */
+int put_file(const char *path, long offset);
+int read_sizes(const char *path, size_t size);
+int file_load(unsigned long id, const char *kernel, const char *initrd, const char *words, unsigned long flags);
+int file_load_endless(unsigned long id, const char *kernel);
+int file_unload(unsigned long id);
+int command(const char *name, int id);
+int write_payload(void);
 
 #endif

@@ -5,11 +5,15 @@
  * An instance that is no Linux: notes in what state it was entered, then beats. It lies at BASE + 0x3000, the mailbox at BASE.
  */
 	.section .rodata
-	.globl	payload, payload_end
+	.globl	payload, flat_payload, payload_end
 	.code64
+flat_payload:				/* as a file of its own: RDI = the mailbox */
+	movq	%rdi, %rbx
+	jmp	0f
 payload:
 	leaq	payload(%rip), %rbx
 	subq	$0x3000, %rbx
+0:
 	/* BASE + 0x800: the state at entry, 8 bytes each: cr0 cr4 efer cs ss rsi r14 r15 flags */
 	movq	%cr0, %rax
 	movq	%rax, 0x800(%rbx)
@@ -48,6 +52,8 @@ beat:
 	incq	0x08(%rbx)
 3:	cmpb	$0, 0x100(%rbx)			/* a text in the mailbox: say goodbye and halt */
 	jne	4f
+	cmpl	$1, 0x30(%rbx)			/* so does the host's request */
+	je	4f
 	pause
 	rdtsc
 	shlq	$32, %rdx

@@ -107,6 +107,41 @@ int mk_area_map(struct mk_area *area, u64 address)
 	return area->base ? 0 : -ENOMEM;
 }
 
+/*
+ * An empty area, where there may have been anything: two rings, one behind the other. Only where instances' memory or the pool is;
+ * whoever has an end of it attaches himself.
+ */
+int mk_area_create(u64 address, u32 slots, u32 message_size, u32 apic_id0, u32 apic_id1)
+{
+	u32 stride, rings[2], size;
+	struct mk_area area;
+
+	if (!is_power_of_2(slots) || slots > SLOTS_MAX || !message_size || message_size > MK_MESSAGE_MAX)
+		return -EINVAL;
+	stride = SLOT_HEADER + ALIGN(message_size, 16);
+	rings[0] = PAGE_SIZE;
+	rings[1] = rings[0] + ALIGN(slots * stride, 64);
+	size = PAGE_ALIGN(rings[1] + slots * stride);
+	if (!allowed(address, size))
+		return -EADDRNOTAVAIL;
+	area.base = memremap(address, size, MEMREMAP_WB);
+	if (!area.base)
+		return -ENOMEM;
+	memset(area.base, 0, size);
+	*word(&area, AT_VERSION) = VERSION;
+	*word(&area, AT_SLOTS) = slots;
+	*word(&area, AT_MESSAGE_SIZE) = message_size;
+	*word(&area, AT_STRIDE) = stride;
+	*word(&area, AT_RING(0)) = rings[0];
+	*word(&area, AT_RING(1)) = rings[1];
+	*word(&area, AT_SIZE) = size;
+	*word(&area, AT_APIC_ID(0)) = apic_id0;
+	*word(&area, AT_APIC_ID(1)) = apic_id1;
+	smp_store_release(word(&area, AT_MAGIC), MAGIC);
+	mk_area_unmap(&area);
+	return 0;
+}
+
 void mk_area_unmap(struct mk_area *area)
 {
 	memunmap(area->base);

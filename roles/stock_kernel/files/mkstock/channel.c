@@ -242,6 +242,8 @@ static void release(struct kref *users)
 	struct mk_channel *channel = container_of(users, struct mk_channel, users);
 
 	mk_area_unmap(&channel->area);
+	if (channel->pin)
+		mk_pin_put(channel->pin);
 	kfree(channel);
 }
 
@@ -271,6 +273,21 @@ static bool good_peer(u32 apic_id)
 	return false;
 }
 
+/* As long as the channel is there, the host writes to its area. */
+static int pin(struct mk_channel *channel)
+{
+	struct mk_range range = { channel->address, channel->area.size };
+	struct mk_pin *taken;
+
+	if (mk_is_client)
+		return 0;
+	taken = mk_pin_new(&range);
+	if (IS_ERR(taken))
+		return PTR_ERR(taken);
+	channel->pin = taken;
+	return 0;
+}
+
 struct mk_channel *mk_channel_new(const char *name, u64 address, unsigned int end)
 {
 	struct mk_channel *channel = kzalloc(sizeof(*channel), GFP_KERNEL);
@@ -291,8 +308,8 @@ struct mk_channel *mk_channel_new(const char *name, u64 address, unsigned int en
 	if (ret)
 		goto out;
 	channel->peer = mk_area_apic_id(&channel->area, !end);
-	ret = -EINVAL;
-	if (!good_peer(channel->peer))
+	ret = good_peer(channel->peer) ? pin(channel) : -EINVAL;
+	if (ret)
 		goto out_unmap;
 	return channel;
 out_unmap:

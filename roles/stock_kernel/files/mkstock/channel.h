@@ -29,6 +29,7 @@ struct mk_channel {
 
 	raw_spinlock_t lock;		/* taken by the interrupt: area, inbox, counters */
 	struct mk_area area;
+	struct mk_pin *pin;		/* host: its memory does not leave the pool */
 	DECLARE_KFIFO(inbox, struct mk_message, MK_INBOX);
 	u64 sent, received, beats, last_beat_ns;
 	u64 ping, ping_ns, rtt_ns;

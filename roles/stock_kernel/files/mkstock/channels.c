@@ -31,6 +31,7 @@ static void interrupt(void *unused, int vector)
 	rcu_read_lock();
 	list_for_each_entry_rcu(channel, &channels, node)
 		mk_channel_look(channel);
+	mk_client_look();
 	rcu_read_unlock();
 }
 
@@ -139,17 +140,36 @@ static int ping(const char *name)
 	return channel ? mk_channel_ping(channel) : -ENOENT;
 }
 
-/* "add NAME 0xADDR END", "remove NAME" or "ping NAME" */
+/* The area is laid out, and this kernel has the given end of it, or with "-" none. */
+static int create(const char *name, u64 address, const char *end_text, u32 slots, u32 message_size, const u32 *apic_ids)
+{
+	unsigned int end = 0;
+	int ret;
+
+	if (!good_name(name) || (strcmp(end_text, "-") && (kstrtouint(end_text, 10, &end) || end > 1)))
+		return -EINVAL;
+	if (find(name))
+		return -EEXIST;
+	ret = mk_area_create(address, slots, message_size, apic_ids[0], apic_ids[1]);
+	if (ret || !strcmp(end_text, "-"))
+		return ret;
+	return add(name, address, end);
+}
+
+/* "add NAME 0xADDR END", "create NAME 0xADDR END|- SLOTS MESSAGE_SIZE APIC0 APIC1", "remove NAME" or "ping NAME" */
 int mk_channels_write(char *command)
 {
-	char name[MK_NAME_MAX], rest;
-	unsigned int end;
+	unsigned int end, slots, size, apic_ids[2];
+	char name[MK_NAME_MAX], rest, whose[4];
 	u64 address;
 	int ret = -EINVAL;
 
 	mutex_lock(&channels_mutex);
 	if (sscanf(command, "add %31s %llx %u %c", name, &address, &end, &rest) == 3)
 		ret = add(name, address, end);
+	else if (sscanf(command, "create %31s %llx %3s %u %u %u %u %c", name, &address, whose, &slots, &size, &apic_ids[0],
+			&apic_ids[1], &rest) == 7)
+		ret = mk_is_client ? -EPERM : create(name, address, whose, slots, size, apic_ids);
 	else if (sscanf(command, "remove %31s %c", name, &rest) == 1)
 		ret = take_out_named(name);
 	else if (sscanf(command, "ping %31s %c", name, &rest) == 1)

@@ -15,9 +15,12 @@
 #include <linux/module.h>
 #include <linux/notifier.h>
 #include <linux/panic_notifier.h>
+#include <linux/rcupdate.h>
 #include <linux/reboot.h>
 #include <linux/smp.h>
 #include <linux/string.h>
+#include <linux/suspend.h>
+#include <linux/workqueue.h>
 #include <asm/msr.h>
 #include <asm/tsc.h>
 
@@ -93,6 +96,24 @@ void mk_client_emergency(void)
 {
 	report(MK_RESTART_REQUESTED, "restart requested (emergency)");
 	halt_all_cpus();
+}
+
+/* The host asks by a word in the mailbox and an interrupt. The notifier below answers, when all that is to be done first is. */
+static void halt_as_asked(struct work_struct *unused)
+{
+	pr_info("the host asks this kernel to halt\n");
+	ksys_sync_helper();
+	kernel_halt();
+}
+static DECLARE_WORK(halt_work, halt_as_asked);
+
+/* In the interrupt. */
+void mk_client_look(void)
+{
+	struct mk_mailbox *mine = READ_ONCE(mailbox);
+
+	if (mine && cmpxchg(&mine->request, MK_PLEASE_HALT, MK_NO_REQUEST) == MK_PLEASE_HALT)
+		schedule_work(&halt_work);
 }
 
 static int on_reboot(struct notifier_block *nb, unsigned long action, void *data)
@@ -180,9 +201,14 @@ out_unmap:
 
 void mk_client_stop(void)
 {
+	struct mk_mailbox *old = mailbox;
+
 	unregister_sys_off_handler(power_off);
 	atomic_notifier_chain_unregister(&panic_notifier_list, &panic_nb);
 	unregister_reboot_notifier(&reboot_nb);
-	if (mailbox)
-		memunmap(mailbox);
+	WRITE_ONCE(mailbox, NULL);
+	synchronize_rcu();	/* the interrupt looks at it */
+	cancel_work_sync(&halt_work);
+	if (old)
+		memunmap(old);
 }

@@ -61,8 +61,9 @@ static ssize_t print_info(char *buf)
 	int n = sysfs_emit(buf, "tsc_khz %u\nbsp_apic_id %u\n", tsc_khz, mk_apic_id(0));
 
 	if (!mk_is_client)
-		n += sysfs_emit_at(buf, n, "boot_params 0x%llx\ntrampoline 0x%llx\nstrict_rfc %d\n",
-				   (u64)mk_boot_params(), (u64)mk_trampoline_page(), mk_strict);
+		n += sysfs_emit_at(buf, n, "boot_params 0x%llx\ntrampoline 0x%llx\nstrict_rfc %d\nabi %s\n",
+				   (u64)mk_boot_params(), (u64)mk_trampoline_page(), mk_strict,
+				   !mk_abi_kernfs ? "rfc" : mk_abi_rfc ? "both" : "kernfs");
 	n += sysfs_emit_at(buf, n, "apic %s\nvector 0x%x\n", apic->name, X86_PLATFORM_IPI_VECTOR);
 	return n;
 }

@@ -11,7 +11,7 @@
  * The 32-bit entry points (__ia32_*) stay as they are, deliberately: the structures of the calls are those of 64-bit callers,
  * and the stock kernel answers the unknown flag or command with EINVAL.
  */
-#include "mkstock.h"
+#include "kernfs.h"
 
 #include <linux/atomic.h>
 #include <linux/capability.h>
@@ -24,11 +24,13 @@
 #include <linux/reboot.h>
 #include <linux/sched.h>
 #include <linux/string.h>
+#include <linux/uaccess.h>
 
 struct hook {
 	const char *function;
 	void *target;
 	bool (*wanted)(const struct pt_regs *regs);
+	const bool *abi;	/* the interface that needs it, NULL for any */
 	bool optional;
 	bool installed;
 	struct ftrace_ops ops;
@@ -47,9 +49,17 @@ static notrace bool is_load(const struct pt_regs *regs)
 	return syscall_regs(regs)->r10 & MK_KEXEC_FLAG;
 }
 
+static notrace bool is_file_load(const struct pt_regs *regs)
+{
+	return syscall_regs(regs)->r8 & MK_KEXEC_FLAG;
+}
+
 static notrace bool is_boot(const struct pt_regs *regs)
 {
-	return (u32)syscall_regs(regs)->dx == MK_REBOOT_CMD;
+	u32 command = syscall_regs(regs)->dx;
+
+	return command == MK_REBOOT_CMD ||
+	       (mk_abi_kernfs && (command == MK_REBOOT_HALT || command == MK_REBOOT_FORCE));
 }
 
 static notrace bool is_any(const struct pt_regs *regs)
@@ -67,7 +77,46 @@ static asmlinkage long load_target(const struct pt_regs *regs)
 	return ret;
 }
 
-static long boot_checked(u32 magic1, u32 magic2, const int __user *arg)
+static asmlinkage long file_load_target(const struct pt_regs *regs)
+{
+	long ret;
+
+	atomic_inc(&inside);
+	ret = mk_file_load(regs->di, regs->si, regs->dx, (void __user *)regs->r10, regs->r8);
+	atomic_dec(&inside);
+	return ret;
+}
+
+/*
+ * The two ABIs share the command that boots; one gives a CPU's number and the other an instance's id. Where both are shown, a
+ * caller that has made a selection means the RFC's, and so does a number that is no instance's id.
+ */
+static long boot_one(const int __user *arg)
+{
+	int id;
+	long ret;
+
+	if (!mk_abi_kernfs)
+		return mk_instance_boot(arg);
+	if (get_user(id, arg))
+		return -EFAULT;
+	if (mk_abi_rfc && mk_select_pending())
+		return mk_instance_boot(arg);
+	ret = mk_spawn_exec(id);
+	return ret == -ESRCH ? (mk_abi_rfc ? mk_instance_boot(arg) : -EINVAL) : ret;
+}
+
+/* No other reboot has to wait for an instance that takes its time to halt, so this is done without the kernel's lock. */
+static long stop_one(u32 command, const int __user *arg)
+{
+	int id;
+
+	if (get_user(id, arg))
+		return -EFAULT;
+	return command == MK_REBOOT_HALT ? mk_spawn_halt(id) : mk_spawn_force(id);
+}
+
+static long boot_checked(u32 magic1, u32 magic2, u32 command, const int __user *arg)
 {
 	struct pid_namespace *ns = task_active_pid_ns(current);
 	long ret;
@@ -81,8 +130,10 @@ static long boot_checked(u32 magic1, u32 magic2, const int __user *arg)
 	/* In a container reboot(2) is about the container, which has no other kernels. */
 	if (ns != &init_pid_ns)
 		return -EINVAL;
+	if (command != MK_REBOOT_CMD)
+		return stop_one(command, arg);
 	mk_transition_lock();
-	ret = mk_instance_boot(arg);
+	ret = boot_one(arg);
 	mk_transition_unlock();
 	return ret;
 }
@@ -92,14 +143,16 @@ static asmlinkage long boot_target(const struct pt_regs *regs)
 	long ret;
 
 	atomic_inc(&inside);
-	ret = boot_checked(regs->di, regs->si, (const int __user *)regs->r10);
+	ret = boot_checked(regs->di, regs->si, regs->dx, (const int __user *)regs->r10);
 	atomic_dec(&inside);
 	return ret;
 }
 
 static struct hook host_hooks[] = {
-	{ .function = "__x64_sys_kexec_load", .target = load_target, .wanted = is_load },
 	{ .function = "__x64_sys_reboot", .target = boot_target, .wanted = is_boot },
+	{ .function = "__x64_sys_kexec_load", .target = load_target, .wanted = is_load, .abi = &mk_abi_rfc },
+	{ .function = "__x64_sys_kexec_file_load", .target = file_load_target, .wanted = is_file_load,
+	  .abi = &mk_abi_kernfs },
 };
 
 /* Every reset of the machine but a triple fault ends here, also those that pass no notifier (SysRq, a panic's timeout). */
@@ -147,7 +200,8 @@ int mk_hook_start(void)
 	int ret = 0;
 
 	for (i = 0; i < count && !ret; i++)
-		ret = install(&hooks[i]);
+		if (!hooks[i].abi || *hooks[i].abi)
+			ret = install(&hooks[i]);
 	if (ret)
 		mk_hook_stop();
 	return ret;
@@ -170,5 +224,6 @@ void mk_hook_stop(void)
 		msleep(20);
 	synchronize_rcu_tasks();
 	for (i = 0; i < count; i++)
-		ftrace_free_filter(&hooks[i].ops);
+		if (hooks[i].ops.func)
+			ftrace_free_filter(&hooks[i].ops);
 }

@@ -94,7 +94,7 @@ static int check_place(const struct mk_range *range)
 {
 	if (!range->size)
 		return 0;
-	if (!mk_memory_is_low(range) && (!mk_pool_covers(range) || !mk_memory_unused(range))) {
+	if (!mk_memory_is_low(range) && (!mk_pool_lends(range) || !mk_memory_unused(range))) {
 		pr_warn_ratelimited("load: 0x%llx+0x%llx is not in the pool, or the host uses it\n",
 				    range->start, range->size);
 		return -EADDRNOTAVAIL;
@@ -268,11 +268,14 @@ int mk_image_start(void)
 {
 	default_image = mk_symbol("kexec_image");
 	crash_image = mk_symbol("kexec_crash_image");
+	if (!mk_abi_rfc)
+		return 0;
 	return proc_create_single("multikernel", 0444, NULL, table_show) ? 0 : -ENOMEM;
 }
 
 void mk_image_stop(void)
 {
-	remove_proc_entry("multikernel", NULL);
+	if (mk_abi_rfc)
+		remove_proc_entry("multikernel", NULL);
 	unload(UINT_MAX);
 }

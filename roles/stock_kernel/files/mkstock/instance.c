@@ -5,6 +5,7 @@
  * Instances: kernels that run on CPUs which the host has given up. What reboot(2) with the multikernel command does, how an
  * instance ends, and what the host must not do as long as it lives.
  */
+#include "kernfs.h"
 #include "mailbox.h"
 
 #include <linux/cpu.h>
@@ -26,6 +27,7 @@ struct instance {
 	struct cpumask cpus;
 	struct mk_tables tables;
 	bool ended;
+	bool rfc;		/* booted by the RFC's call, which must not have the CPUs of the kernfs pool */
 	char text[MK_TEXT_MAX];
 	unsigned int nr_memory;
 	struct mk_range memory[];
@@ -158,7 +160,7 @@ static struct instance *selected_instance(unsigned int cpu, const struct mk_sele
 		const struct mk_range *range = &selection->memory[i];
 
 		inside |= mk_range_overlap(range, &entry);
-		if (!mk_pool_covers(range) && !mk_memory_is_low(range))
+		if (!mk_pool_lends(range) && !mk_memory_is_low(range))
 			return ERR_PTR(-EADDRNOTAVAIL);
 		if (mk_instance_uses(range))
 			return ERR_PTR(-EBUSY);
@@ -182,6 +184,8 @@ static int check(const struct instance *instance)
 		return -EINVAL;
 	for_each_cpu(cpu, &instance->cpus) {
 		if (cpu_online(cpu) || (!mk_strict && cpumask_test_cpu(cpu, &taken)))
+			return -EBUSY;
+		if (instance->rfc && cpumask_test_cpu(cpu, &mk_pooled))
 			return -EBUSY;
 		if (cpu == BOOT_CPU || !cpu_present(cpu) || mk_apic_id(cpu) == BAD_APICID)
 			return -EINVAL;
@@ -218,11 +222,34 @@ static int boot(unsigned int cpu, const struct mk_selection *selection)
 	instance = selection ? selected_instance(cpu, selection) : plain_instance(cpu);
 	if (IS_ERR(instance))
 		return PTR_ERR(instance);
+	instance->rfc = true;
 	ret = start(instance, cpu);
 	if (ret)
 		discard(instance);
 	else
 		pr_info("started 0x%lx on CPU %u\n", instance->entry, cpu);
+	return ret;
+}
+
+/* What the kernfs ABI boots: memory and CPUs are checked already, and whose they are. -EBUSY while one of the CPUs runs. */
+int mk_instance_run(unsigned long entry, unsigned int cpu, const struct cpumask *cpus,
+		    const struct mk_range *memory, unsigned int nr_memory)
+{
+	struct instance *instance;
+	int ret;
+
+	cpus_read_lock();
+	mutex_lock(&mk_lock);
+	instance = new_instance(entry, cpus, memory, nr_memory);
+	ret = PTR_ERR_OR_ZERO(instance);
+	if (!ret && cpumask_intersects(cpus, &taken))
+		ret = -EBUSY;
+	if (!ret)
+		ret = start(instance, cpu);
+	if (ret && !IS_ERR(instance))
+		discard(instance);
+	mutex_unlock(&mk_lock);
+	cpus_read_unlock();
 	return ret;
 }
 
@@ -311,6 +338,21 @@ static void read_mailbox(struct instance *instance)
 	memunmap((void *)mailbox);
 }
 
+/* Whether the instance that has this CPU goes on; false as well when there is none. */
+bool mk_instance_runs(unsigned int cpu)
+{
+	struct instance *instance;
+	bool runs;
+
+	mutex_lock(&mk_lock);
+	instance = owner_of(cpu);
+	if (instance && !instance->ended)
+		read_mailbox(instance);
+	runs = instance && !instance->ended;
+	mutex_unlock(&mk_lock);
+	return runs;
+}
+
 static int show_one(char *buf, int at, struct instance *instance)
 {
 	const char *comma = "";
@@ -365,9 +407,11 @@ static void collect_lost(struct work_struct *unused)
 }
 static DECLARE_WORK(lost_work, collect_lost);
 
-/* The host must not take a CPU online that an instance runs on. The RFC lets it, and the instance dies of it. */
+/* The host must not take a CPU online that is in the kernfs pool, or that an instance runs on. The RFC lets it, and the instance dies of it. */
 static int before_online(unsigned int cpu)
 {
+	if (cpumask_test_cpu(cpu, &mk_pooled))
+		return -EBUSY;
 	if (!cpumask_test_cpu(cpu, &taken))
 		return 0;
 	if (!mk_strict)

@@ -15,12 +15,15 @@ enum mk_mailbox_state {
 	MK_BLANK, MK_STARTING, MK_RUNNING, MK_PANICKED, MK_HALTED, MK_RESTART_REQUESTED, MK_POWERED_OFF
 };
 
+enum mk_mailbox_request { MK_NO_REQUEST, MK_PLEASE_HALT };
+
 /* One page, where an instance says how it is; the loader writes it, then the instance does. */
 struct mk_mailbox {
 	u64 magic, beats, tsc_first, tsc_last;
 	u32 state, nproc;
 	u64 nonce;
-	u8 unused[16];
+	u32 request;		/* of the host: an enum mk_mailbox_request */
+	u8 unused[12];
 	char uname[192];
 	char text[MK_TEXT_MAX];
 };

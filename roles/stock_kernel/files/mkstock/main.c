@@ -4,7 +4,7 @@
  *
  * Parameters, and the order in which the parts of the module start and stop.
  */
-#include "mkstock.h"
+#include "kernfs.h"
 
 #include <linux/module.h>
 #include <linux/string.h>
@@ -20,6 +20,11 @@ static char *role = "host";
 module_param(role, charp, 0444);
 MODULE_PARM_DESC(role, "host: starts instances; client: is one");
 
+bool mk_abi_rfc = true, mk_abi_kernfs;
+static char *abi = "rfc";
+module_param(abi, charp, 0444);
+MODULE_PARM_DESC(abi, "which interface the host shows: rfc (/proc/multikernel), kernfs (/sys/fs/multikernel) or both");
+
 struct part {
 	int (*start)(void);
 	void (*stop)(void);
@@ -31,6 +36,7 @@ static const struct part host_parts[] = {
 	{ mk_pool_start, mk_pool_stop },
 	{ mk_start_start, mk_start_stop },
 	{ mk_instance_start, mk_instance_stop },
+	{ mk_kernfs_start, mk_kernfs_stop },	/* its pool goes after the channels that lie in it */
 	{ mk_channels_start, mk_channels_stop },
 	{ NULL, mk_select_stop },
 	{ mk_image_start, mk_image_stop },
@@ -73,6 +79,10 @@ static int __init mk_init(void)
 	if (!strcmp(role, "client"))
 		mk_is_client = true;
 	else if (strcmp(role, "host"))
+		return -EINVAL;
+	mk_abi_rfc = strcmp(abi, "kernfs");
+	mk_abi_kernfs = strcmp(abi, "rfc");
+	if (mk_abi_rfc && mk_abi_kernfs && strcmp(abi, "both"))
 		return -EINVAL;
 	for (part = parts(); !is_end(part); part++) {
 		ret = part->start ? part->start() : 0;

@@ -6,6 +6,7 @@
  */
 #include "mkstock.h"
 
+#include <linux/bitmap.h>
 #include <linux/ioport.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
@@ -73,13 +74,51 @@ bool mk_memory_unused(const struct mk_range *range)
 	return true;
 }
 
+/* Chunks below 1 MiB that instances of the kernfs ABI have. Under mk_lock. */
+static DECLARE_BITMAP(low_taken, SZ_1M / LOW_CHUNK);
+
+static bool low_is_taken(const struct mk_range *range)
+{
+	unsigned int chunk = range->start / LOW_CHUNK, last = (range->start + range->size - 1) / LOW_CHUNK;
+
+	for (; chunk <= last; chunk++)
+		if (test_bit(chunk, low_taken))
+			return true;
+	return false;
+}
+
 /* Unused memory below 1 MiB that is not ours: an instance's real-mode code needs some. */
 bool mk_memory_is_low(const struct mk_range *range)
 {
 	struct mk_range trampoline = { mk_trampoline_page(), PAGE_SIZE };
 
-	return mk_range_sane(range) && range->start + range->size <= SZ_1M &&
+	return mk_range_sane(range) && range->start + range->size <= SZ_1M && !low_is_taken(range) &&
 	       !mk_range_overlap(range, &trampoline) && mk_memory_unused(range);
+}
+
+/* A chunk for one instance; -ENOMEM when all of them are in use. */
+int mk_low_take(struct mk_range *chunk)
+{
+	int ret = -ENOMEM;
+
+	mutex_lock(&mk_lock);
+	for (*chunk = (struct mk_range){ LOW_CHUNK, LOW_CHUNK }; chunk->start < SZ_1M; chunk->start += LOW_CHUNK) {
+		if (!mk_memory_is_low(chunk) || mk_instance_uses(chunk) || mk_image_uses(chunk))
+			continue;
+		set_bit(chunk->start / LOW_CHUNK, low_taken);
+		ret = 0;
+		break;
+	}
+	mutex_unlock(&mk_lock);
+	if (ret)
+		chunk->size = 0;
+	return ret;
+}
+
+void mk_low_give(const struct mk_range *chunk)
+{
+	if (chunk->size)
+		clear_bit(chunk->start / LOW_CHUNK, low_taken);
 }
 
 ssize_t mk_low_show(char *buf)

@@ -24,10 +24,13 @@ struct seq_file;
 #define MK_VERSION			"1"
 #define MK_KEXEC_FLAG			0x00000010	/* kexec_load(2): KEXEC_MULTIKERNEL */
 #define MK_REBOOT_CMD			0x4D4B4C49	/* reboot(2): LINUX_REBOOT_CMD_MULTIKERNEL */
+#define MK_REBOOT_HALT			0x4D4B4C48	/* kernfs: an instance, by id */
+#define MK_REBOOT_FORCE			0x4D4B4C46
 #define MK_UNLOAD_BATCH			10		/* images that an unload of the RFC kernel removes */
-#define MK_INSTANCES_MAX		16
+#define MK_INSTANCES_MAX		64
 #define MK_CHANNELS_MAX			16
 #define MK_RANGES_MAX			16
+#define MK_CHUNKS_MAX			64
 #define MK_TEXT_MAX			256
 
 /*
@@ -39,6 +42,7 @@ extern struct mutex mk_lock;
 /* main.c */
 extern bool mk_strict;
 extern bool mk_is_client;
+extern bool mk_abi_rfc, mk_abi_kernfs;	/* what the host shows */
 
 /* symbol.c: what the kernel does not export */
 int mk_symbol_start(void);
@@ -67,12 +71,17 @@ int mk_ranges_print(char *buf, int at, const struct mk_range *ranges, unsigned i
 bool mk_memory_unused(const struct mk_range *range);
 bool mk_memory_is_low(const struct mk_range *range);
 ssize_t mk_low_show(char *buf);
+int mk_low_take(struct mk_range *chunk);
+void mk_low_give(const struct mk_range *chunk);
 
 /* pool.c: memory that instances may be given */
 struct mk_pin;
 int mk_pool_start(void);
 void mk_pool_stop(void);
 bool mk_pool_covers(const struct mk_range *range);
+bool mk_pool_lends(const struct mk_range *range);
+int mk_pool_take(const struct mk_range *range);
+int mk_pool_give(const struct mk_range *range);
 ssize_t mk_pool_show(char *buf);
 int mk_pool_write(char *command);
 struct mk_pin *mk_pin_new(const struct mk_range *range);
@@ -105,6 +114,7 @@ struct mk_selection {
 };
 int mk_select_write(char *text);
 struct mk_selection *mk_select_take(void);
+bool mk_select_pending(void);
 void mk_select_free(struct mk_selection *selection);
 void mk_select_stop(void);
 
@@ -131,6 +141,9 @@ int mk_start_cpu(u32 apic_id, unsigned long entry, const struct mk_tables *table
 int mk_instance_start(void);
 void mk_instance_stop(void);
 long mk_instance_boot(const int __user *arg);
+int mk_instance_run(unsigned long entry, unsigned int cpu, const struct cpumask *cpus,
+		    const struct mk_range *memory, unsigned int nr_memory);
+bool mk_instance_runs(unsigned int cpu);
 int mk_instance_kill(unsigned int cpu);
 bool mk_instance_uses(const struct mk_range *range);
 void mk_instance_ended(u32 apic_id, const char *text);
@@ -164,6 +177,7 @@ struct mk_area {
 	u32 ring[2];
 };
 int mk_area_map(struct mk_area *area, u64 address);
+int mk_area_create(u64 address, u32 slots, u32 message_size, u32 apic_id0, u32 apic_id1);
 void mk_area_unmap(struct mk_area *area);
 u32 mk_area_apic_id(const struct mk_area *area, unsigned int end);
 void mk_area_attach(struct mk_area *area, unsigned int end, bool attached);
@@ -193,6 +207,7 @@ int mk_client_start(void);
 void mk_client_stop(void);
 int mk_client_beat(const char *text);
 void mk_client_emergency(void);
+void mk_client_look(void);
 
 /* control.c: /sys/kernel/mkstock */
 int mk_control_start(void);

@@ -22,7 +22,7 @@ static int nr_pool_param;
 module_param_array_named(pool, pool_param, ullong, &nr_pool_param, 0444);
 MODULE_PARM_DESC(pool, "START,SIZE[,START,SIZE...]: memory for instances");
 
-/* A user-space mapping of /dev/mkstock: while it lives, its memory must not go back to the host. */
+/* A user-space mapping of /dev/mkstock, or a channel: while it lives, its memory must not go back to the host. */
 struct mk_pin {
 	struct list_head node;
 	struct mk_range range;
@@ -33,27 +33,34 @@ struct mk_pin {
 static DEFINE_SPINLOCK(pool_lock);
 static struct mk_range pool[MK_RANGES_MAX];
 static unsigned int nr_pool;
+static struct mk_range chunks[MK_CHUNKS_MAX];	/* of the kernfs pool: the page allocator gave them to this module */
+static unsigned int nr_chunks;
 static LIST_HEAD(pins);
 
-static bool overlaps_pool(const struct mk_range *range)
+static bool overlaps(const struct mk_range *ranges, unsigned int nr, const struct mk_range *range)
 {
 	unsigned int i;
 
-	for (i = 0; i < nr_pool; i++)
-		if (mk_range_overlap(&pool[i], range))
+	for (i = 0; i < nr; i++)
+		if (mk_range_overlap(&ranges[i], range))
 			return true;
 	return false;
 }
 
-/* The whole range, which may span ranges of the pool that touch each other. */
-static bool covered(const struct mk_range *range)
+static bool overlaps_pool(const struct mk_range *range)
+{
+	return overlaps(pool, nr_pool, range) || overlaps(chunks, nr_chunks, range);
+}
+
+/* The whole range, which may span ranges that touch each other. */
+static bool covered_by(const struct mk_range *ranges, unsigned int nr, const struct mk_range *range)
 {
 	u64 at = range->start, end = range->start + range->size;
 	unsigned int i = 0;
 
-	while (at < end && i < nr_pool) {
-		if (at >= pool[i].start && at - pool[i].start < pool[i].size) {
-			at = pool[i].start + pool[i].size;
+	while (at < end && i < nr) {
+		if (at >= ranges[i].start && at - ranges[i].start < ranges[i].size) {
+			at = ranges[i].start + ranges[i].size;
 			i = 0;
 		} else {
 			i++;
@@ -62,6 +69,12 @@ static bool covered(const struct mk_range *range)
 	return at >= end;
 }
 
+static bool covered(const struct mk_range *range)
+{
+	return covered_by(pool, nr_pool, range) || covered_by(chunks, nr_chunks, range);
+}
+
+/* All memory for instances, of either ABI. */
 bool mk_pool_covers(const struct mk_range *range)
 {
 	bool yes;
@@ -70,6 +83,32 @@ bool mk_pool_covers(const struct mk_range *range)
 	yes = covered(range);
 	spin_unlock(&pool_lock);
 	return yes;
+}
+
+/* What the RFC's calls may use: never a chunk of the kernfs pool, whose instances the RFC knows nothing of. */
+bool mk_pool_lends(const struct mk_range *range)
+{
+	bool yes;
+
+	spin_lock(&pool_lock);
+	yes = covered_by(pool, nr_pool, range);
+	spin_unlock(&pool_lock);
+	return yes;
+}
+
+int mk_pool_take(const struct mk_range *range)
+{
+	int ret = 0;
+
+	spin_lock(&pool_lock);
+	if (overlaps_pool(range))
+		ret = -EEXIST;
+	else if (nr_chunks == ARRAY_SIZE(chunks))
+		ret = -ENOSPC;
+	else
+		chunks[nr_chunks++] = *range;
+	spin_unlock(&pool_lock);
+	return ret;
 }
 
 struct mk_pin *mk_pin_new(const struct mk_range *range)
@@ -120,6 +159,27 @@ static bool pinned(const struct mk_range *range)
 		if (mk_range_overlap(&pin->range, range))
 			return true;
 	return false;
+}
+
+/* -EBUSY while somebody maps it. */
+int mk_pool_give(const struct mk_range *range)
+{
+	int ret = -ENOENT;
+	unsigned int i;
+
+	spin_lock(&pool_lock);
+	for (i = 0; i < nr_chunks; i++) {
+		if (chunks[i].start != range->start)
+			continue;
+		ret = -EBUSY;
+		if (!pinned(range)) {
+			chunks[i] = chunks[--nr_chunks];
+			ret = 0;
+		}
+		break;
+	}
+	spin_unlock(&pool_lock);
+	return ret;
 }
 
 static int pool_add(const struct mk_range *range)

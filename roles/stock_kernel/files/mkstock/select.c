@@ -63,6 +63,19 @@ struct mk_selection *mk_select_take(void)
 	return NULL;
 }
 
+/* Whether the caller has one. */
+bool mk_select_pending(void)
+{
+	struct mk_selection *selection;
+	bool yes = false;
+
+	mutex_lock(&mk_lock);
+	list_for_each_entry(selection, &selections, node)
+		yes |= selection->owner == task_tgid(current);
+	mutex_unlock(&mk_lock);
+	return yes;
+}
+
 static int parse_word(struct mk_selection *selection, char *word)
 {
 	char *value = strchr(word, '=');
