@@ -26,6 +26,7 @@ from .._plan.steps import Step
 from .._rules.finding import Finding
 from . import kernfs_image, kernfs_observe, table
 from .base import DialectError, Drift, State
+from .kernfs_devices import Devices
 from .kernfs_files import OVERLAYS, TOP, Found, Tree
 from .kernfs_health import Health
 from .kernfs_pool import Pool
@@ -55,6 +56,7 @@ class Kernfs:
         self.system, self.adopt = system, list(adopt)
         self.tree = Tree(system)
         self.pool = Pool(self.tree)
+        self.devices = Devices(self.tree)
         self.health = Health(system, self.tree, health_within, console_logs or {})
         self.nonces: Dict[str, int] = self.health.nonces
         self.mounted = self.mounted_now = False
@@ -246,6 +248,8 @@ class Kernfs:
             "create": self._create,
             "remove": self._remove,
             "resize": self._resize,
+            "devices": self.devices.give,
+            "devices_gone": self.devices.take_back,
             "load": self._load,
             "unload": self._unload,
             "channel": self._channel,
