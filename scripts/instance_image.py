@@ -29,6 +29,7 @@ from _boot import elf, initramfs
 
 IMAGES = ROOT / "examples" / "images"
 AGENT = IMAGES / "agent" / "init"
+CONSOLE = IMAGES / "agent" / "console"
 TINY = IMAGES / "tiny" / "tiny.S"
 
 
@@ -79,6 +80,7 @@ def agent_image(options: argparse.Namespace) -> bytes:
         initramfs.file("bin/busybox", static_busybox(options.busybox), 0o755),
         initramfs.symlink("bin/sh", "busybox"),
         initramfs.file("init", options.init.read_bytes(), 0o755),
+        initramfs.file("bin/console", CONSOLE.read_bytes(), 0o755),
         # the kernel opens it for PID 1 before anything is mounted
         initramfs.character_device("dev/console", 5, 1),
     ]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 multikernel.core contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""mkl: read, judge, plan and draw layouts on this machine, without touching another.
+"""mkl: read, judge, plan and draw layouts on this machine, without touching another (but for the console).
 
 Exit codes: 0 all is well; 1 the layout is invalid, breaks a rule or cannot be planned; 2 the command was used wrongly or a
 file cannot be read; 3 a way between two kernels opened (report --diff), or something is not known (validate --strict). Everything
@@ -24,7 +24,7 @@ OK, INVALID, USAGE, NOT_KNOWN = 0, 1, 2, 3
 _EPILOG = """\
 exit codes:
   0  all is well
-  1  the layout is invalid, breaks a rule, or cannot be planned
+  1  the layout is invalid, breaks a rule, or cannot be planned; mkl console: there is no such console, or no more
   2  wrong usage, or a file that cannot be read
   3  mkl report --diff: a way between two kernels opened;
      mkl validate --strict: nothing is wrong, but something that would block an apply is not known
@@ -40,6 +40,7 @@ examples:
   mkl render layout.yml --facts here.json --format svg > machine.svg
   mkl report layout.yml --facts here.json --diff changed.yml
   mkl validate group_vars/all.yml --key multikernel_layout
+  mkl console box1 web                                     (the instance web of the machine that ssh calls box1)
 """
 
 
@@ -128,7 +129,26 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--image", metavar="PATH", action="append", default=[], help="look into this kernel or initrd, too (repeat)")
     command.add_argument("--root", metavar="FOLDER", default="/", help="read below this folder instead of /")
     command.add_argument("--redact", action="store_true", help="leave out what tells whose machine it is, not what it can carry")
+
+    command = _command(commands, "console", console, "be the console of a running instance, until Ctrl-]")
+    command.description = _CONSOLE
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.add_argument("machine", metavar="MACHINE", nargs="?", help="where it runs, as ssh calls it (default: this machine)")
+    command.add_argument("instance", metavar="INSTANCE", help="its name in the layout of the machine, or the number of its console")
+    command.add_argument("--ssh", default="ssh", metavar="COMMAND", help="what reaches MACHINE, such as 'ssh -F lab.conf' (default: ssh)")
+    command.add_argument("--python", default="python3", metavar="P", help="the Python of the machine (default: python3)")
+    command.add_argument("--wait", type=float, default=5, metavar="S", help="seconds to wait while another uses it (default: 5)")
     return top
+
+
+_CONSOLE = """\
+Be the console of a running instance, until Ctrl-].
+
+It goes through /dev/mktty of the machine, which needs root there (by itself or by sudo without a password) and Python. Nothing is
+sent to the instance but what is typed; with the example agent, Enter starts a shell with a prompt. What was said before is not
+shown. One at a time has a console: while this runs, the connection plugin mktty waits. Input may be a pipe; after its end,
+output goes on for a moment only, so let the last command be one that ends the shell.
+"""
 
 
 def validate(options: argparse.Namespace) -> int:
@@ -307,6 +327,15 @@ def facts(options: argparse.Namespace) -> int:
     collected = collect(options.root, options.image)
     sys.stdout.write(bundle.text(bundle.redact(collected) if options.redact else collected))
     return OK
+
+
+def console(options: argparse.Namespace) -> int:
+    """mkl console: exit code 0 after detaching, 1 when there is no such console (any more)."""
+    from ._attach import console as attach
+
+    if options.instance.startswith("-"):
+        raise UsageError(f"{options.instance!r} is no name of an instance")
+    return OK if attach(options.machine, options.instance, options.ssh, options.python, options.wait) == 0 else INVALID
 
 
 def _command(commands: t.Any, name: str, run: t.Callable[[argparse.Namespace], int], summary: str) -> argparse.ArgumentParser:

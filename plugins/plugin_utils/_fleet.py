@@ -61,6 +61,13 @@ class Group:
         """The findings as the first machine has them."""
         return self.machines[0].reasons
 
+    @property
+    def difference(self) -> str | None:
+        """That the sentences of the others name other CPUs or addresses; None where all say the same."""
+        if len({tuple(one["message"] for one in machine.reasons) for machine in self.machines}) < 2:
+            return None
+        return f"the numbers are those of {self.machines[0].name}; the others differ in them"
+
 
 def bundles(paths: t.Iterable[str]) -> list[str]:
     """The bundles that paths name: files as they are, of folders every *.json in them, by name. Raises LayoutErrors without one."""
@@ -196,8 +203,8 @@ def text(machines: t.Sequence[Machine], locator: Locator | None = None, verbose:
         lines += [f"    {finding_line(_placed(one, locator))}" for one in shown]
         if len(shown) < len(group.reasons):
             lines.append(f"    and {len(group.reasons) - len(shown)} more (-v shows them)")
-        if len({tuple(one["message"] for one in machine.reasons) for machine in group.machines}) > 1:
-            lines.append(f"    (the numbers are those of {group.machines[0].name}; the others differ in them)")
+        if group.difference:
+            lines.append(f"    ({group.difference})")
     said = counts(machines)
     total = len(machines)
     lines += ["", f"{total} machine{'s' if total != 1 else ''}: " + ", ".join(f"{said[one]} {one}" for one in VERDICTS)]

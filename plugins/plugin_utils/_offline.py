@@ -55,5 +55,5 @@ def read_state(path: str) -> dict[str, t.Any]:
 
 def steps(placed: dict[str, t.Any], facts: dict[str, t.Any], state: dict[str, t.Any], digest: str | None) -> list[Step]:
     """The ordered steps from a state to a placed layout. Raises PlacementError with findings when it may not be done."""
-    planned: list[Step] = offline(facts).plan(placed, state, facts, digest)
+    planned: list[Step] = offline(facts).plan(placed, state, facts, str(digest))
     return planned

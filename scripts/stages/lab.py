@@ -7,7 +7,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from .base import TOP, Counts, Stage, closing_line, command, show
+from .base import TOP, Counts, Stage, check, closing_line, command, show
 
 
 def kernel() -> Counts:
@@ -22,6 +22,11 @@ def kernel() -> Counts:
     return counts
 
 
+def dkms() -> Counts:
+    """No QEMU: Debian's dkms works in folders of its own, against the headers in the cache."""
+    return check("dkms", [TOP / "tests/kernel/dkms"], limit=600)
+
+
 def scenario(folder: Path) -> Counts:
     """One molecule scenario from create to destroy."""
     name = folder.name
@@ -34,6 +39,7 @@ def scenario(folder: Path) -> Counts:
 
 
 STAGES = [
+    Stage("dkms", "Debian's dkms builds and installs mkstock by its dkms.conf", dkms),
     Stage("kernel", "mkstock runs real second kernels on a stock kernel, in QEMU", kernel),
     *(
         Stage(f"molecule-{path.parent.name}", f"the molecule scenario {path.parent.name} passes", partial(scenario, path.parent))

@@ -219,7 +219,7 @@ def pre_commit() -> Counts:
     environment: dict[str, str | None] = {**ISOLATED, "PRE_COMMIT_HOME": str(place / "home"), "GIT_CONFIG_GLOBAL": os.devnull}
     total = _step("pre-commit-venv", [sys.executable, "-m", "venv", place / "venv"], environment)
     program = place / "venv/bin/pre-commit"
-    install = [place / "venv/bin/python", "-m", "pip", "-qq", "install", *_group("pre-commit")]
+    install: list[str | Path] = [place / "venv/bin/python", "-m", "pip", "-qq", "install", *_group("pre-commit")]
     total += _step("pre-commit-install", install, environment, 600)
     # pre-commit clones the repository of a hook; ours as git sees it now, committed or not.
     source = shutil.copytree(source_copy(), place / "hook", ignore=shutil.ignore_patterns(".git", *LEFTOVERS))
@@ -232,8 +232,9 @@ def pre_commit() -> Counts:
     )
     for folder in (source, place / "user"):
         for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "test"], ["tag", "hook"]):
-            total += _step(f"pre-commit-git-{folder.name}-{words[0]}", [*git, "-C", folder, *words], environment)
-    run = ["env", "-C", place / "user", program, "run", "--color=never", "--all-files"]
+            step: list[str | Path] = [*git, "-C", folder, *words]
+            total += _step(f"pre-commit-git-{folder.name}-{words[0]}", step, environment)
+    run: list[str | Path] = ["env", "-C", place / "user", program, "run", "--color=never", "--all-files"]
     total += _step("pre-commit-good", run, environment, 900)
     (layouts / "bad.yml").write_text(good.replace("memory:", "memry:", 1))
     total += _step("pre-commit-add", [*git, "-C", place / "user", "add", "-A"], environment)

@@ -121,6 +121,7 @@ class Parts:
         inner = dict(programs)
         inner["init"] = (0o755, (HERE / "guest/instance-init").read_bytes())
         inner["e1000e.ko"] = (0o644, driver_of(instance))
+        inner["bin/console"] = (0o755, (HERE.parent.parent / "examples/images/agent/console").read_bytes())
         inner["mkstock.ko"] = (0o644, Path(output_of(SCRIPTS / "build-mkstock", instance)).read_bytes())
         outer = dict(programs)
         outer["init"] = (0o755, (HERE / "guest/init").read_bytes())
@@ -225,7 +226,8 @@ def main() -> int:
     if unknown := sorted(set(wanted) - set(suites)):
         parser.error(f"no suite {', '.join(unknown)}; there are {', '.join(suites)}")
 
-    logs = args.logs or cache_root() / "kernel-test" / "logs"
+    # scripts/run names a folder of this checkout: another checkout's run beside this one has consoles of the same names
+    logs = args.logs or Path(os.environ.get("MULTIKERNEL_WORK") or cache_root()) / "kernel-test" / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     # A folder of this run alone: another run beside it has another kernel's module under the same name.
     with tempfile.TemporaryDirectory(prefix="run-", dir=logs.parent) as work:

@@ -89,7 +89,11 @@ def test_mkl_commands_parse(document: Path) -> None:
 
 def test_playbooks_and_modules_of_the_readme_exist() -> None:
     names = set(re.findall(r"multikernel\.core\.([a-z_]+)", (TOP / "README.md").read_text()))
-    known = {path.stem for folder in ("plugins/modules", "playbooks") for path in (TOP / folder).glob("*.*")}
+    known = {
+        path.stem
+        for folder in ("plugins/modules", "plugins/connection", "plugins/inventory", "playbooks")
+        for path in (TOP / folder).glob("*.*")
+    }
     assert names <= known, f"the README names what is not there: {names - known}"
 
 

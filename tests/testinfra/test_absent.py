@@ -24,6 +24,5 @@ def test_nothing_is_remembered_as_running(multikernel):
     assert multikernel.instances == []
 
 
-def test_host_kernel_is_sound(host):
-    trouble = host.run("dmesg | grep -E 'Oops|BUG:|soft lockup|rcu.*stall|general protection|Call Trace'")
-    assert trouble.stdout == ""
+def test_host_kernel_is_sound(trouble):
+    assert trouble == []

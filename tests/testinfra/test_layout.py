@@ -74,9 +74,8 @@ def test_no_second_kernel_wrote_to_the_hosts_console(console):
     assert "multikernel.name=" not in console("com1")
 
 
-def test_host_kernel_is_sound(host):
-    trouble = host.run("dmesg | grep -E 'Oops|BUG:|soft lockup|rcu.*stall|general protection|Call Trace'")
-    assert trouble.stdout == ""
+def test_host_kernel_is_sound(trouble):
+    assert trouble == []
 
 
 def test_host_goes_on_ticking(host):

@@ -12,8 +12,8 @@ def test_machine_has_booted_again(host, multikernel):
 
 
 def test_unit_has_loaded_the_module(host, multikernel):
-    unit = host.run("systemctl show -P ActiveState -P Result -P UnitFileState mkstock.service").stdout.split()
-    assert unit == ["active", "success", "enabled"]
+    unit = set(host.run("systemctl show -p ActiveState -p Result -p UnitFileState mkstock.service").stdout.split())
+    assert unit == {"ActiveState=active", "Result=success", "UnitFileState=enabled"}
     assert multikernel.dialect == "rfc"
 
 
@@ -47,6 +47,5 @@ def test_no_instance_of_before_is_taken_for_running(multikernel):
     assert [instance.name for instance in multikernel.instances if instance.is_running] == []
 
 
-def test_host_kernel_is_sound(host):
-    trouble = host.run("dmesg | grep -E 'Oops|BUG:|soft lockup|rcu.*stall|general protection|Call Trace'")
-    assert trouble.stdout == ""
+def test_host_kernel_is_sound(trouble):
+    assert trouble == []

@@ -7,9 +7,10 @@ base + 0x0000000  mailbox                       E820 reserved
      + 0x0001000  ACPI tables
      + 0x0002000  stand-in for the IO-APIC
      + 0x0003000  entry stub; its stack ends at + 0x4000
-     + 0x0004000  the stub's page tables
+     + 0x0008000  the console's rings, laid out by the host's kernel before the start
      + 0x0010000  boot_params                   E820 RAM from here on
      + 0x0011000  command line
+     + 0x0020000  the stub's page tables        E820 reserved for a flat payload, which has no others
      + 0x0200000  flat payload (entry), or
      + 0x1000000  protected-mode code of a bzImage (entry + 0x200); a vmlinux goes to its p_paddr + base
      top          initrd, rounded down to 1 MiB
@@ -38,10 +39,11 @@ ACPI = 0x1000
 IO_APIC = 0x2000
 STUB = 0x3000
 STACK = 0x4000
-TABLES = 0x4000
 HEAD = 0x10000
 BOOT_PARAMS = 0x10000
 COMMAND_LINE = 0x11000
+TABLES = 0x20000
+TABLES_END = 0x30000
 FLAT = 0x200000
 KERNEL = 0x1000000
 ENTRY_64 = 0x200
@@ -173,8 +175,8 @@ def _check_region(spec: Spec) -> None:
     problem = None
     if spec.base < 1 << 20 or spec.base % BASE_ALIGNMENT:
         problem = "its memory begins at 0x%x; a multiple of 2 MiB above 1 MiB is needed" % spec.base
-    elif spec.size <= COMMAND_LINE + PAGE or spec.size % PAGE:
-        problem = "its memory has %d bytes; a multiple of %d above %d is needed" % (spec.size, PAGE, COMMAND_LINE + PAGE)
+    elif spec.size <= TABLES_END or spec.size % PAGE:
+        problem = "its memory has %d bytes; a multiple of %d above %d is needed" % (spec.size, PAGE, TABLES_END)
     elif spec.format not in FORMATS:
         problem = "the image format '%s' is not known; there are %s" % (spec.format, ", ".join(FORMATS))
     elif spec.low is not None and (spec.low % PAGE or spec.low_size % PAGE or spec.low < PAGE or spec.low_size < 2 * PAGE):
@@ -289,15 +291,12 @@ def _command_line(spec: Spec, kernel: _Kernel, initrd: bool) -> str:
 
 def _head(spec: Spec, kernel: _Kernel) -> Segment:
     base = spec.base
-    # the kernel maps itself before it touches anything else, but only from here on: its own range, zero page and command line
-    tables = stub.identity_tables(base + TABLES, [(base, kernel.end - base)], HEAD - TABLES)
-    head = bytearray(TABLES + len(tables))
+    head = bytearray(STACK)
     head[0:PAGE] = mailbox.blank(spec.nonce)
     if _has_acpi(spec):
         head[ACPI : ACPI + PAGE] = acpi.build(base + ACPI, _io_apic(spec), spec.apic_ids, spec.bsp_apic_id, spec.buses)
     code = stub.code(base + TABLES, base + STACK, base + BOOT_PARAMS, base, kernel.target)
     head[STUB : STUB + len(code)] = code
-    head[TABLES:] = tables
     return Segment(bytes(head), base, HEAD, "the head (mailbox, ACPI tables, stub)")
 
 
@@ -307,7 +306,9 @@ def _parameters(spec: Spec, kernel: _Kernel, initrd: Optional[Segment], text: st
         stand_in = PAGE if _io_apic(spec) != spec.base + IO_APIC else 0
         e820.append(params.Range(spec.low, spec.low_size - stand_in, params.E820_RAM))
     e820.append(params.Range(spec.base, HEAD, params.E820_RESERVED))
-    e820.append(params.Range(spec.base + HEAD, spec.size - HEAD, params.E820_RAM))
+    # Linux maps itself before it uses its memory, a flat payload stays on the stub's tables
+    for start, end, kind in _ram(spec.size, kernel.linux):
+        e820.append(params.Range(spec.base + start, end - start, kind))
     page = params.build(
         kernel.header,
         kernel.load_address,
@@ -317,7 +318,17 @@ def _parameters(spec: Spec, kernel: _Kernel, initrd: Optional[Segment], text: st
         e820,
     )
     data = page + text.encode("ascii") + b"\0"
-    return Segment(data, spec.base + BOOT_PARAMS, _up(len(data), PAGE), "boot_params and the command line")
+    # the kernel maps itself before it touches anything else, but only from here on: its own range, zero page and command line
+    tables = stub.identity_tables(spec.base + TABLES, [(spec.base, kernel.end - spec.base)], TABLES_END - TABLES)
+    data = data.ljust(TABLES - BOOT_PARAMS, b"\0") + tables
+    return Segment(data, spec.base + BOOT_PARAMS, _up(len(data), PAGE), "boot_params, the command line and page tables")
+
+
+def _ram(size: int, linux: bool) -> List[Tuple[int, int, int]]:
+    """What follows the head, from the base: (start, end, E820 type)."""
+    if linux:
+        return [(HEAD, size, params.E820_RAM)]
+    return [(HEAD, TABLES, params.E820_RAM), (TABLES, TABLES_END, params.E820_RESERVED), (TABLES_END, size, params.E820_RAM)]
 
 
 def _channel(end: ChannelEnd, area: Area) -> Segment:

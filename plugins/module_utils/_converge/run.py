@@ -160,7 +160,8 @@ class _Run:
     # judge, place, plan
 
     def _plan_absent(self) -> List[Step]:
-        return self.dialect.plan_absent(self.state, self.facts)
+        steps: List[Step] = self.dialect.plan_absent(self.state, self.facts)
+        return steps
 
     @collector.paused
     def _plan_present(self) -> List[Step]:
@@ -171,7 +172,7 @@ class _Run:
             self.placed = self.dialect.place(layout, self.facts, self.state)
             self._judge(probed + engine.judge(layout, self.facts, self.placed, layout["waivers"]), placed=True)
             wish = self.options
-            steps = self.dialect.plan(
+            steps: List[Step] = self.dialect.plan(
                 self.placed, self.state, self.facts, str(self.digest), wish.consent, wish.restart, wish.only
             )
             if self.unable and any(step.do in ("load", "unload") for step in steps):

@@ -10,8 +10,10 @@ The observed state is plain JSON; null means that this host cannot tell::
      "cpus": {"online": [int], "present": [int]},
      "pool": [[base, size]] | null,                     # what the multikernel module may hand out
      "select": bool, "kill": bool,                      # may an image be chosen by entry; may an instance be killed
-     "instances": {name: {"state": "running" | "silent" | "ended" | "loaded" | "unknown", "spec": what it was started with,
-                          "memory": {"base", "size"}, "health", "nonce", "uname", "beats", "text", "evidence": {property: kind of evidence}}},
+     "instances": {name: {"state": "running" | "silent" | "ended" | "loaded" | "unknown",
+                          "spec": what it was started with,
+                          "memory": {"base", "size"}, "health", "nonce", "uname", "beats", "text",
+                          "evidence": {property: kind of evidence}}},
      "channels": {name: {"address", "end", "attached": bool, "peer", "beats"}} | null,      # the host's ends
      "made": {"cpus": [int], "blocks": [int], "pool": [[base, size]], "channels": {name: {"address", "size"}},
               "devices": {PCI address: {"driver", "override", "power"}}},      # what each had, see steps.device_bind

@@ -34,7 +34,7 @@ def choose(
     told = facts["dialect"]
     offered = told.get("offers") or [told["name"]]
     used = _used(kept, facts)
-    name = asked if asked != "auto" else used if used in offered else told["name"]
+    name = asked if asked != "auto" else used if used is not None and used in offered else str(told["name"])
     if name not in offered and asked != "auto":
         raise DialectError("this host does not speak the dialect %s; it offers: %s" % (name, ", ".join(offered)))
     if used is not None and used != name and told["name"] != "none":

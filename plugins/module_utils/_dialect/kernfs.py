@@ -16,22 +16,21 @@ Specs have "id" and "base" as observed (null before the kernel chose them). "mad
 
 from __future__ import annotations
 
-import errno
-from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-from .._boot import kexec_file
 from .._plan import kernfs_place, kernfs_plan
 from .._plan.place import PlacementError
 from .._plan.steps import Step
 from .._rules.finding import Finding
-from . import kernfs_image, kernfs_observe, table
-from .base import DialectError, Drift, State
+from . import kernfs_observe
+from .base import State
 from .kernfs_devices import Devices
 from .kernfs_files import OVERLAYS, TOP, Found, Tree
 from .kernfs_health import Health
+from .kernfs_instances import Instances, numbers
 from .kernfs_pool import Pool
 from .kernfs_verify import verify
-from .observe import ENDED, MKSTOCK, mailbox
+from .observe import ENDED, mailbox
 from .system import System
 
 HEALTH_WITHIN = 60.0  # seconds until an instance must have reported when the layout gives no limit
@@ -58,17 +57,15 @@ class Kernfs:
         self.pool = Pool(self.tree)
         self.devices = Devices(self.tree)
         self.health = Health(system, self.tree, health_within, console_logs or {})
+        self.instances = Instances(system, self.tree, self.pool, self.health)
         self.nonces: Dict[str, int] = self.health.nonces
         self.mounted = self.mounted_now = False
         self.facts: Dict[str, Any] = {}
         self.foreign: List[Dict[str, Any]] = []
-        self.created: Dict[str, int] = {}  # instances that were made in this run, and their ids
-        self.again: Set[str] = set()  # names of those that were made to take back their removal
-        self.strange: List[str] = []  # names that somebody else took while we were about to
 
     def open(self, facts: Dict[str, Any], check: bool, remembered: Dict[str, Any]) -> Dict[str, Any]:
         """Mount the file system, but not in check mode; tell its generation; put back the CPUs that vanished into the pool."""
-        self.facts = facts
+        self.facts = self.instances.facts = facts
         self.mounted = self._is_mounted()
         if not self.mounted and not check and facts["privileged"]:
             self.system.mount_kernfs()
@@ -112,7 +109,11 @@ class Kernfs:
 
     @staticmethod
     def _left_alone(one: Dict[str, Any]) -> Finding:
-        message = "an instance %s is there (id %d, %s) that was not made from here; it is left alone" % (one["name"], one["id"], one["status"])
+        message = "an instance %s is there (id %d, %s) that was not made from here; it is left alone" % (
+            one["name"],
+            one["id"],
+            one["status"],
+        )
         return Finding("dialect.foreign", "info", "fail", message, ())
 
     def observe(self, remembered: Optional[Dict[str, Any]], facts: Dict[str, Any]) -> State:
@@ -142,7 +143,7 @@ class Kernfs:
             elif name in named and len(one["cpus"]) < len(one["apic_ids"]):
                 message = "%s cannot be adopted: the numbers of its CPUs (APIC id %s) are not known while they are in the pool" % (
                     name,
-                    _numbers(one["apic_ids"]),
+                    numbers(one["apic_ids"]),
                 )
                 hint = "remove it by hand and let the layout make it anew"
                 findings.append(Finding("placement.foreign", "error", "fail", message, ("instances", name), hint))
@@ -153,7 +154,7 @@ class Kernfs:
             raise PlacementError(findings)
 
     def _adopted(self, layout: Dict[str, Any], facts: Dict[str, Any], one: Dict[str, Any]) -> Dict[str, Any]:
-        """The entry of an instance that is ours from now on; that it boots what the layout says is taken for granted, and cannot be seen."""
+        """The entry of an instance that is ours from now on; that it boots what the layout says cannot be seen."""
         name = one["name"]
         mine = dict(layout, instances={name: dict(layout["instances"][name], state="running")}, channels={})
         where = {"cpus": one["cpus"], "apic_ids": one["apic_ids"], "low": None, "entry": None}
@@ -220,13 +221,13 @@ class Kernfs:
         found = {}
         for spec in [spec for step in steps if step.do == "create" for spec in step.args["specs"]]:
             one = self.tree.instance(spec["name"]) if self._is_mounted() else None
-            if one is not None and spec["name"] not in self.again and self._is_mine(spec, one):
+            if one is not None and spec["name"] not in self.instances.again and self.instances.is_mine(spec, one):
                 found[spec["name"]] = _as_found(spec, one)
         return found
 
     def renewed(self, name: str, spec: Dict[str, Any]) -> Dict[str, Any]:
         """An instance that was made again has another id, and may lie elsewhere."""
-        one = self.tree.instance(name) if name in self.created and self._is_mounted() else None
+        one = self.tree.instance(name) if name in self.instances.created and self._is_mounted() else None
         return spec if one is None else _as_found(spec, one)
 
     def alive(self, spec: Dict[str, Any]) -> bool:
@@ -245,18 +246,18 @@ class Kernfs:
             "mount": self._mount,
             "unmount": self._unmount,
             "pool": self.pool.change,
-            "create": self._create,
-            "remove": self._remove,
-            "resize": self._resize,
+            "create": self.instances.create,
+            "remove": self.instances.remove,
+            "resize": self.instances.resize,
             "devices": self.devices.give,
             "devices_gone": self.devices.take_back,
-            "load": self._load,
-            "unload": self._unload,
-            "channel": self._channel,
-            "channel_gone": self._channel_gone,
-            "boot": self._boot,
-            "wait_health": self._wait_health,
-            "stop": self._stop,
+            "load": self.instances.load,
+            "unload": self.instances.unload,
+            "channel": self.instances.channel,
+            "channel_gone": self.instances.channel_gone,
+            "boot": self.instances.boot,
+            "wait_health": self.instances.wait_health,
+            "stop": self.instances.stop,
         }
         return acts[step.do](**step.args)
 
@@ -273,190 +274,9 @@ class Kernfs:
         self.mounted_now = False
         return {}
 
-    # instances
-
-    def _create(self, specs: List[Dict[str, Any]], expect: bool) -> Dict[str, Any]:
-        there = self.tree.instances()
-        todo = [spec for spec in specs if spec["name"] not in there]
-        names = [spec["name"] for spec in specs if spec["name"] in there]
-        self.again |= set() if expect else {spec["name"] for spec in specs}
-        if names and expect:
-            self.strange += names
-            raise Drift("somebody else has made %s meanwhile" % ", ".join(names))
-        free = set(self.tree.host()["available"])
-        lent = sorted({cpu for spec in todo for cpu in spec["apic_ids"]} - free)
-        if lent and expect:
-            self.strange += [spec["name"] for spec in todo]
-            raise Drift("the CPU with APIC id %s is no longer free in the pool" % ", ".join(str(cpu) for cpu in lent))
-        self.created.update((spec["name"], 0) for spec in specs)
-        for blob in self.pool.creations(todo):
-            self.tree.send(blob, expect)
-        found = {spec["name"]: self._granted(spec) for spec in specs}
-        self.created.update((name, one.id) for name, one in found.items())
-        told = {name: {"id": one.id, "base": one.base} for name, one in found.items()}
-        return {"made": told} if todo else {"already": True, "made": told}
-
-    def _granted(self, spec: Dict[str, Any]) -> Found:
-        """The kernel says applied of an instance that got fewer CPUs than asked for, too."""
-        one = self.tree.instance(spec["name"])
-        if one is None:
-            raise DialectError("the kernel says that %s was made, and does not show it" % spec["name"])
-        lacking = [cpu for cpu in spec["apic_ids"] if cpu not in one.cpus]
-        if lacking or one.cpus != list(spec["apic_ids"]):
-            raise DialectError(
-                "the kernel says that %s was made, but gave it the CPUs with APIC id %s instead of %s"
-                % (spec["name"], _numbers(one.cpus), _numbers(spec["apic_ids"]))
-            )
-        if one.size != spec["size"]:
-            raise DialectError("%s was to have %d bytes of memory, and has %d" % (spec["name"], spec["size"], one.size))
-        return one
-
-    def _remove(self, specs: List[Dict[str, Any]]) -> Dict[str, Any]:
-        there = self.tree.instances()
-        todo = [spec for spec in specs if spec["name"] in there and self._is_mine(spec, there[spec["name"]])]
-        for spec in todo:
-            if there[spec["name"]].status in kernfs_plan.LOADED:
-                raise DialectError("%s is %s; it is not removed before it is unloaded" % (spec["name"], there[spec["name"]].status))
-        for blob in self.pool.removals([spec["name"] for spec in todo]):
-            self.tree.send(blob, False)
-        left = sorted({spec["name"] for spec in todo} & set(self.tree.names()))
-        if left:
-            raise DialectError("the kernel says that %s was removed, and still shows it" % ", ".join(left))
-        for spec in todo:
-            self.created.pop(spec["name"], None)
-        return {} if todo else {"already": True}
-
-    def _is_mine(self, spec: Dict[str, Any], one: Found) -> bool:
-        """Whether an instance is the one that was made to this spec, and no other one of its name. It may have got less than that."""
-        if one.name in self.strange:
-            return False
-        if one.name in self.created:
-            return self.created[one.name] in (0, one.id)
-        if spec.get("id") is not None and spec["id"] != one.id:
-            return False
-        return set(one.cpus) <= set(spec["apic_ids"]) and one.size in (spec["size"], 0)
-
-    def _resize(self, spec: Dict[str, Any], cpus: List[int], expect: Optional[List[int]]) -> Dict[str, Any]:
-        one = self._mine(spec)
-        if one.cpus == cpus:
-            return {"already": True}
-        if expect is not None and one.cpus != expect:
-            raise Drift("somebody else has changed the CPUs of %s meanwhile" % spec["name"])
-        for blob in self.pool.handovers(spec["name"], one.cpus, cpus):
-            self.tree.send(blob, expect is not None)
-        now = self._mine(spec)
-        if sorted(now.cpus) != sorted(cpus):
-            raise DialectError("%s was to have the CPUs with APIC id %s, and has %s" % (spec["name"], _numbers(cpus), _numbers(now.cpus)))
-        return {}
-
-    def _mine(self, spec: Dict[str, Any]) -> Found:
-        one = self.tree.instance(spec["name"])
-        if one is None:
-            raise DialectError("there is no instance %s" % spec["name"])
-        if spec.get("id") is not None and one.id != spec["id"] and spec["name"] not in self.created:
-            raise Drift("somebody else has made another instance %s meanwhile (id %d instead of %d)" % (one.name, one.id, spec["id"]))
-        return one
-
-    # images
-
-    def _load(self, spec: Dict[str, Any], expect: bool) -> Dict[str, Any]:
-        one = self._mine(spec)
-        if one.status in kernfs_plan.LOADED:
-            if expect:
-                raise Drift("somebody else has loaded an image for %s meanwhile" % spec["name"])
-            return {"already": True}
-        bases = {other.name: other.base for other in self.tree.instances().values()}
-        line = kernfs_image.words(spec, self.facts, bases)
-        image, lacks = kernfs_image.kernel(spec, self.facts, self.system)
-        try:
-            self.system.file_load(image, spec["image"]["initrd"], line, one.id)
-        except DialectError as error:
-            raise DialectError("%s: %s%s" % (spec["name"], error, lacks), error.errno) from error
-        now = self._mine(spec)
-        if now.status != "loaded":
-            raise DialectError("the kernel took the image of %s, and shows the instance as %s" % (spec["name"], now.status))
-        return {"id": one.id, "base": now.base}
-
-    def _unload(self, spec: Dict[str, Any]) -> Dict[str, Any]:
-        one = self.tree.instance(spec["name"])
-        if one is None or one.status not in kernfs_plan.LOADED or not self._is_mine(spec, one):
-            return {"already": True}
-        if one.status == "active":
-            raise DialectError("%s runs: its image is not unloaded from under it; halt it first" % spec["name"])
-        self.system.file_unload(one.id)
-        return {}
-
-    def _boot(self, spec: Dict[str, Any]) -> Dict[str, Any]:
-        one = self._mine(spec)
-        if one.status == "active":
-            return {"already": True}
-        if not one.cpus:
-            raise DialectError("%s has no CPU to boot on" % spec["name"])
-        self.health.listen(spec, one)
-        self.system.command(kexec_file.EXEC, one.id)
-        result: Dict[str, Any] = {"id": one.id}
-        words = mailbox(self.system, one.base) if self.health.mkstock(self.facts) and one.base is not None else None
-        if words is not None:
-            self.nonces[spec["name"]] = result["nonce"] = words["nonce"]
-        return result
-
-    def _wait_health(self, spec: Dict[str, Any], within: Optional[float], channel: Optional[str]) -> Dict[str, Any]:
-        return self.health.wait(self._mine(spec), within, channel, self.facts)
-
-    def _stop(self, spec: Dict[str, Any]) -> Dict[str, Any]:
-        """Ask, and force where there is no answer: the kernel waits 30 s for it. Who said that it ended is not asked."""
-        one = self.tree.instance(spec["name"])
-        if one is None or one.status != "active" or not self._is_mine(spec, one):
-            return {"already": True}
-        begin = self.system.monotonic()
-        how = {}
-        words = mailbox(self.system, one.base) if self.health.mkstock(self.facts) and one.base is not None else None
-        if words is not None and (words["state"] in ENDED or not words["beats"]):
-            how = {"forced": True}
-            self.system.command(kexec_file.HALT_FORCE, one.id)
-        else:
-            try:
-                self.system.command(kexec_file.HALT, one.id)
-            except DialectError as error:
-                if error.errno not in (errno.ETIMEDOUT, errno.EOPNOTSUPP):
-                    raise
-                how = {"forced": True}
-                self.system.command(kexec_file.HALT_FORCE, one.id)
-        now = self.tree.instance(spec["name"])
-        if now is not None and now.status == "active":
-            raise DialectError("%s was halted%s, and the kernel still shows it as active" % (spec["name"], " by force" if how else ""))
-        self.nonces.pop(spec["name"], None)
-        return dict(how, seconds=round(self.system.monotonic() - begin, 3))
-
-    # channels
-
-    def _channel(self, channel: Dict[str, Any]) -> Dict[str, Any]:
-        attached = table.channels(self.system.read(MKSTOCK + "channels"))
-        if attached is None:
-            raise DialectError("this kernel offers no channels to user space, so that %s cannot be laid out" % channel["name"])
-        bases = {one.name: one.base for one in self.tree.instances().values()}
-        address = kernfs_image.address_of(channel, bases)
-        if (attached.get(channel["name"]) or {}).get("address") == address and kernfs_image.host_end(channel) != "-":
-            self._channel_gone(channel["name"])
-        elif channel["name"] in attached:
-            self._channel_gone(channel["name"])
-        told = (channel["name"], address, kernfs_image.host_end(channel), channel["slots"], channel["message_size"], *channel["ends"])
-        self.system.write(MKSTOCK + "channels", "create %s 0x%x %s %d %d %d %d" % told)
-        return {"address": address}
-
-    def _channel_gone(self, name: str) -> Dict[str, Any]:
-        if name not in (table.channels(self.system.read(MKSTOCK + "channels")) or {}):
-            return {"already": True}
-        self.system.write(MKSTOCK + "channels", "remove %s" % name)
-        return {}
-
 
 def _as_found(spec: Dict[str, Any], one: Found) -> Dict[str, Any]:
     return dict(spec, id=one.id, base=one.base)
-
-
-def _numbers(cpus: Sequence[int]) -> str:
-    return ", ".join(str(cpu) for cpu in cpus) or "none"
 
 
 def _put_back(cpus: Dict[str, Any], pooled: Sequence[int], remembered: Dict[str, Any]) -> None:

@@ -91,7 +91,9 @@ class Health:
         if now is None or now.status != "active":
             raise InstanceError(one.name, "%s is no longer active" % one.name, self._last_words(one.name, None))
         seconds = round(self.system.monotonic() - begin, 3)
-        return {"console": said.decode("utf-8", "replace")[:200], "seconds": seconds} if said else {"unverifiable": True, "seconds": seconds}
+        return (
+            {"console": said.decode("utf-8", "replace")[:200], "seconds": seconds} if said else {"unverifiable": True, "seconds": seconds}
+        )
 
     def _heard(self, channel: Optional[str]) -> bool:
         attached = table.channels(self.system.read(MKSTOCK + "channels"))

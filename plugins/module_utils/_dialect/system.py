@@ -12,8 +12,8 @@ import time
 from typing import Any, Dict, Iterable, List, Optional, Union
 
 from .._boot import assemble, fdt, kernel_file, kexec, kexec_file, payload
-from .._host import facts as host_facts
 from .._host import console, files, mounts, physmem
+from .._host import facts as host_facts
 from .base import DialectError
 
 

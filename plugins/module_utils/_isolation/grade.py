@@ -100,7 +100,9 @@ def _met(used: Dict[str, Groups]) -> Tuple[List[Tuple[str, ...]], List[str]]:
     for name, own in used.items():
         for one in own or ():
             owners.setdefault(one, set()).add(name)
-    return sorted({tuple(sorted(names)) for names in owners.values() if len(names) > 1}), [name for name, own in used.items() if own is None]
+    return sorted({tuple(sorted(names)) for names in owners.values() if len(names) > 1}), [
+        name for name, own in used.items() if own is None
+    ]
 
 
 def _several(names: List[str]) -> str:

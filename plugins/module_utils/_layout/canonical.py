@@ -21,7 +21,8 @@ every key is present and null where nothing was given::
                                         "alias": str | null}],
                            "state": "running" | "loaded" | "defined" | "absent",
                            "restart": "no" | "on-failure" | "always",
-                           "health": {"channel": str | null, "within": float} | null, "trust": str | null, "id": int (left out: the kernel picks)}},
+                           "health": {"channel": str | null, "within": float} | null,
+                           "trust": str | null, "id": int (left out: the kernel picks)}},
      "channels": {"beat": {"between": ["host", "web"], "kind": "ipi" | "shared_memory", "slots": int | null,
                            "message_size": int | null, "size": int | null, "writer": str | null}},
      "policy": {"isolation": {"minimum_grade": str | null}, "disruption": "refuse" | "allow"},
@@ -226,7 +227,11 @@ _CHANNEL = shape.record(
         "size": shape.optional(shape.integer()),
         "writer": shape.optional(shape.text),
     },
-    {"placed": shape.record({"address": shape.optional(shape.integer()), "size": shape.integer(), "ends": shape.listing(shape.integer(), length=2)})},
+    {
+        "placed": shape.record(
+            {"address": shape.optional(shape.integer()), "size": shape.integer(), "ends": shape.listing(shape.integer(), length=2)}
+        )
+    },
 )
 _LAYOUT = shape.record(
     {

@@ -10,7 +10,7 @@ room, spread takes the cache with most room for each core. Threads of cores that
 from __future__ import annotations
 
 import heapq
-from typing import Callable, Dict, Iterable, List, Optional, Sequence, Set
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 from .conflict import Problem, Refusal, Way
 from .topology import Group, Machine, Scope
@@ -28,6 +28,12 @@ class Chooser(Problem):
 
     def weight(self) -> int:
         return len(self.requests) + len(self.machine.present)
+
+    def kind(self, request: Wish) -> Optional[Tuple[Any, ...]]:
+        """How many CPUs of what sort, where none is named or kept."""
+        if request.ids is not None or request.kept is not None or request.host:
+            return None
+        return (request.count, request.whole, request.own, request.spread, request.node)
 
     def solve(self, requests: Sequence[Wish]) -> Optional[Refusal]:
         """Place the wishes by name, and where that fails the most demanding first."""

@@ -258,7 +258,7 @@ class _Planner:
         pool = self.state.get("pool") or {"cpus": [], "memory": []}
         needed = {cpu for one in self.specs.values() for cpu in one["apic_ids"]}
         each = self.facts["cpus"]["each"] or {}
-        ours = {(each.get(str(cpu)) or {}).get("apic_id") for cpu in made.get("cpus") or []}
+        ours: Set[Any] = {(each.get(str(cpu)) or {}).get("apic_id") for cpu in made.get("cpus") or []}
         lent, theirs = _theirs(self.state)
         add, remove = kernfs_pool.members(needed, set(pool["cpus"]), ours - lent)
         bases = {base for base, _size in made.get("pool") or []}
@@ -337,9 +337,9 @@ def _take_down(going: Dict[str, Dict[str, Any]], state: Dict[str, Any], loaded: 
             if HOST in channel["between"] and channel["name"] in attached:
                 again = (Step("channel", {"channel": channel}, "attach the host to channel %s again" % channel["name"], (), name),)
                 todo.append(kernfs_steps.channel_gone(channel["name"], name, again))
-    for _name, one in going.items():
+    for one in going.values():
         if one["status"] == "active":
-            again = kernfs_steps.start_again(one["spec"], one.get("health")) if one["state"] in ALIVE else ()
-            todo.append(kernfs_steps.stop(one["spec"], again))
+            back = kernfs_steps.start_again(one["spec"], one.get("health")) if one["state"] in ALIVE else ()
+            todo.append(kernfs_steps.stop(one["spec"], back))
     todo += [kernfs_steps.unload(one["spec"]) for name, one in going.items() if one["status"] in LOADED and name not in loaded]
     return todo

@@ -38,6 +38,10 @@ class Low(Problem):
         self.foreign, self.requests = list(foreign), needs
         self.bases: Dict[str, int] = {}
 
+    def kind(self, request: Need) -> Optional[Tuple[Any, ...]]:
+        """All that have no chunk yet ask for the same."""
+        return () if request.kept is None else None
+
     def solve(self, requests: Sequence[Need]) -> Optional[Refusal]:
         """Chunks for the needs: those that are there stay, the rest from the bottom."""
         self.bases = {}

@@ -203,6 +203,11 @@ class Memory(Problem):
             return False
         return ranges.contains(self.pool, (start, end))
 
+    def kind(self, request: Ask) -> Optional[Tuple[Any, ...]]:
+        """Size, node and whether it is an area, where no address is given or kept."""
+        free = request.base is None and request.kept is None
+        return (request.size, request.node, request.area) if free else None
+
     def node_at(self, address: int) -> Optional[int]:
         """The node of the pool at an address."""
         for node, (start, end) in self.regions:

@@ -27,12 +27,16 @@ def mem_base_observed(case: Case) -> Iterator[Outcome]:
     for index, chunk in enumerate(case.given_layout["pool"]["memory"]):
         if chunk["base"] is not None:
             message = "pool chunk {0} is to be at 0x{1:x}, but this host's kernel picks where it lies.".format(index + 1, chunk["base"])
-            yield fail(message, ("pool", "memory", index, "base"), "nothing has to be done; leave the address out if the layout is only for it")
+            yield fail(
+                message, ("pool", "memory", index, "base"), "nothing has to be done; leave the address out if the layout is only for it"
+            )
     for name in case.instances:
         base = case.given_layout["instances"][name]["memory"]["base"]
         if base is not None:
             message = "the memory of {0} is to be at 0x{1:x}, but this host's kernel picks where it lies.".format(name, base)
-            yield fail(message, ("instances", name, "memory", "base"), "nothing has to be done; leave the address out if the layout is only for it")
+            yield fail(
+                message, ("instances", name, "memory", "base"), "nothing has to be done; leave the address out if the layout is only for it"
+            )
 
 
 @rule(
@@ -94,7 +98,9 @@ def life_id(case: Case) -> Iterator[Outcome]:
             continue
         other = owners.setdefault(number, name)
         if other != name:
-            yield fail("{0} and {1} both have the id {2}.".format(other, name, number), ("instances", name, "id"), "leave the id out of one")
+            yield fail(
+                "{0} and {1} both have the id {2}.".format(other, name, number), ("instances", name, "id"), "leave the id out of one"
+            )
 
 
 @rule(

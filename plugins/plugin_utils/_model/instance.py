@@ -12,6 +12,8 @@ from .device import Device
 from .memory import Memory
 from .spelling import CPUS_PATTERN, Count, CpuList, Duration, Name, Strict, Switch, Text, one_of, refuse
 
+LAST_ID = 511
+
 
 class Cpus(Strict):
     """Which CPUs an instance runs on: named ones, or so many to be chosen."""
@@ -74,7 +76,12 @@ class Cpus(Strict):
 class Console(Strict):
     """The serial port that belongs to an instance."""
 
-    device: t.Annotated[Text, Field(description="Name of the serial device; mktty0: the console that the host reads at /dev/mktty.", examples=["ttyS1", "mktty0"])]
+    device: t.Annotated[
+        Text,
+        Field(
+            description="Name of the serial device; mktty0: the console that the host reads at /dev/mktty.", examples=["ttyS1", "mktty0"]
+        ),
+    ]
 
     @model_validator(mode="before")
     @classmethod
@@ -85,14 +92,21 @@ class Console(Strict):
     def _serial(self) -> Console:
         if self.device != "mktty0" and not (self.device.startswith("ttyS") and self.device[4:].isdigit()):
             refuse(
-                "console", f"{self.device!r} is neither a serial device of a PC nor the multikernel console", "write ttyS0, ttyS1, ... or mktty0"
+                "console",
+                f"{self.device!r} is neither a serial device of a PC nor the multikernel console",
+                "write ttyS0, ttyS1, ... or mktty0",
             )
         return self
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: t.Any, handler: GetJsonSchemaHandler) -> dict[str, t.Any]:
         long_form = handler(core_schema)
-        device = {"type": "string", "pattern": "^(ttyS[0-9]+|mktty0)$", "description": "Name of the device.", "examples": ["ttyS1", "mktty0"]}
+        device = {
+            "type": "string",
+            "pattern": "^(ttyS[0-9]+|mktty0)$",
+            "description": "Name of the device.",
+            "examples": ["ttyS1", "mktty0"],
+        }
         long_form["properties"]["device"] = device
         return {"title": "Console", "description": "The serial port that belongs to the instance.", "anyOf": [device, long_form]}
 
@@ -125,7 +139,13 @@ class Instance(Strict):
         default="no", description="When an apply starts it again although nothing changed: never, after a panic, or whenever it has ended."
     )
     health: Health | None = Field(default=None, description="When it counts as alive.")
-    id: t.Annotated[int, Field(ge=1, le=511)] | None = Field(
-        default=None, description="Its number in the kernel (dialect kernfs). Left out: the kernel picks.", examples=[7]
+    id: Count | None = Field(
+        default=None, description="Its number in the kernel (dialect kernfs), up to 511. Left out: the kernel picks.", examples=[7]
     )
     trust: Text | None = Field(default=None, description="Label; the isolation report says which labels share what.", examples=["public"])
+
+    @model_validator(mode="after")
+    def _id_in_range(self) -> Instance:
+        if self.id is not None and self.id > LAST_ID:
+            refuse("id", f"the id {self.id} is none that a kernel gives", f"choose 1 to {LAST_ID}, or leave it out")
+        return self

@@ -64,7 +64,8 @@ def _group(one: _fleet.Group, locator: Locator | None) -> str:
     lines = [finding_line(located(reason, locator)) for reason in one.reasons] or [one.machines[0].sentence or ""]
     items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
     head = f'<h3 id="reason-{one.number}" tabindex="-1">Reason {one.number}: {_SIGN[one.verdict][1]}</h3>'
-    return f"{head}<p>{html.escape(names)}{more}</p><ul>{items}</ul>"
+    differ = f"<p>{html.escape(one.difference[0].upper() + one.difference[1:])}.</p>" if one.difference else ""
+    return f"{head}<p>{html.escape(names)}{more}</p><ul>{items}</ul>{differ}"
 
 
 def _link(group: int | None) -> str:

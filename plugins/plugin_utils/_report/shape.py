@@ -116,14 +116,17 @@ DIFFERENCE: dict[str, t.Any] = {
             "version": {"const": 1},
             "worse": {
                 "type": "boolean",
-                "description": "Whether the grade fell, a way opened, or a new pair has a way worse than it was between any two kernels before.",
+                "description": "Whether the grade fell, a way opened, or a new pair has a way worse than any two had before.",
             },
             "grade": _record({"before": _GRADE, "after": _GRADE}, "The proven grades."),
             "changes": _list(
                 {
                     **_record(
                         {
-                            "kind": {"enum": ["opened", "closed", "new", "gone"], "description": "new, gone: only one report has the pair."},
+                            "kind": {
+                                "enum": ["opened", "closed", "new", "gone"],
+                                "description": "new, gone: only one report has the pair.",
+                            },
                             "from": _TEXT,
                             "to": _TEXT,
                             "vector": {"enum": [one.id for one in vector.VECTORS]},

@@ -180,11 +180,12 @@ class Instance:
         kept = (self._multikernel.state.get("instances") or {}).get(self.name)
         if kept is None:
             return False
+        # First, because the host may have the memory again, too (it was rebooted), and then nobody may read it.
+        if set(kept["spec"]["cpus"]) & set(self._multikernel.cpus_online):
+            return False
         words = self._words(kept)
         # The loader wrote a new random word for this start; older words in the same memory prove nothing.
         if not words["valid"] or words["nonce"] != kept["nonce"] or words["state"] != "running":
-            return False
-        if set(kept["spec"]["cpus"]) & set(self._multikernel.cpus_online):
             return False
         lines = table.instances(self._multikernel._text(f"{MKSTOCK}/instances"))
         return lines is None or any(line["entry"] == kept["spec"]["entry"] and line["state"] == "running" for line in lines)

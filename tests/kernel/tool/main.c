@@ -29,6 +29,9 @@ static const char usage[] =
 	"mkt maps ADDRESS SIZE | hold ADDRESS SIZE SECONDS | poke ADDRESS VALUE\n"
 	"mkt fdt WORDS... | tree FILE | put FILE [OFFSET] | reads FILE SIZE | payload\n"
 	"mkt file ID KERNEL INITRD|- CMDLINE [FLAGS] | endless ID KERNEL | fileunload ID | exec|halt|force ID\n"
+	"mkt tty choose TEXT | errors ID | fill ID | hold ID SECONDS\n"
+	"mkt tty talk ID SECONDS WANTED TEXT   types a line, prints what comes up to WANTED\n"
+	"mkt tty drain ID SECONDS TEXT         types a line, counts what comes until it is still\n"
 	"mkt send NAME TEXT | flood NAME COUNT SIZE | recv NAME SECONDS | count NAME SECONDS\n";
 
 void die(const char *what)
@@ -323,6 +326,18 @@ int main(int argc, char **argv)
 		return file_unload(atol(argv[2]));
 	if (IS("exec", 1) || IS("halt", 1) || IS("force", 1))
 		return command(argv[1], atoi(argv[2]));
+	if (IS("tty", 2) && !strcmp(argv[2], "choose"))
+		return tty_choose(argv[3]);
+	if (IS("tty", 2) && !strcmp(argv[2], "errors"))
+		return tty_errors(argv[3]);
+	if (IS("tty", 2) && !strcmp(argv[2], "fill"))
+		return tty_fill(argv[3]);
+	if (IS("tty", 3) && !strcmp(argv[2], "hold"))
+		return tty_hold(argv[3], atoi(argv[4]));
+	if (IS("tty", 5) && !strcmp(argv[2], "talk"))
+		return tty_talk(argv[3], atoi(argv[4]), argv[5], argv[6]);
+	if (IS("tty", 4) && !strcmp(argv[2], "drain"))
+		return tty_drain(argv[3], atoi(argv[4]), argv[5]);
 	fputs(usage, stderr);
 	return 2;
 }

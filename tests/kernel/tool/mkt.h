@@ -53,6 +53,14 @@ int load_linux(int argc, char **argv);
 struct segment *channel_segment(const char *text);
 int poke(const char *address, const char *value);
 
+/* tty.c: /dev/mktty */
+int tty_choose(const char *text);
+int tty_errors(const char *id);
+int tty_fill(const char *id);
+int tty_talk(const char *id, int seconds, const char *wanted, const char *text);
+int tty_drain(const char *id, int seconds, const char *text);
+int tty_hold(const char *id, int seconds);
+
 /* payload.S: an instance that is no Linux */
 extern const char payload[], flat_payload[], payload_end[];
 

@@ -33,6 +33,10 @@ static void interrupt(void *unused, int vector)
 		mk_channel_look(channel);
 	mk_client_look();
 	rcu_read_unlock();
+	if (mk_is_client)
+		mk_console_interrupt();
+	else
+		mk_tty_interrupt();
 }
 
 void mk_channels_broadcast(enum mk_type type, const void *data, size_t size)

@@ -169,6 +169,12 @@ static int map_mailbox(void)
 	return -EINVAL;
 }
 
+/* Of this instance's memory; 0 when no mailbox was named. */
+u64 mk_client_base(void)
+{
+	return mailbox ? mailbox_address : 0;
+}
+
 int mk_client_start(void)
 {
 	int ret = map_mailbox();

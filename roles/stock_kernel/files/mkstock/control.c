@@ -104,6 +104,12 @@ static struct attribute *client_files[] = {
 static const struct attribute_group host_group = { .attrs = host_files };
 static const struct attribute_group client_group = { .attrs = client_files };
 
+/* Where other parts hang their own files. */
+struct kobject *mk_control_directory(void)
+{
+	return directory;
+}
+
 int mk_control_start(void)
 {
 	int ret;

@@ -27,7 +27,9 @@ struct instance {
 	struct cpumask cpus;
 	struct mk_tables tables;
 	bool ended;
-	bool rfc;		/* booted by the RFC's call, which must not have the CPUs of the kernfs pool */
+	bool rfc;			/* booted by the RFC's call, which must not have the CPUs of the kernfs pool */
+	u32 id;				/* of the kernfs ABI, else 0 */
+	u32 console;			/* its id in /dev/mktty, 0: none */
 	char text[MK_TEXT_MAX];
 	unsigned int nr_memory;
 	struct mk_range memory[];
@@ -70,6 +72,11 @@ static void discard(struct instance *instance)
 	kfree(instance);
 }
 
+static u64 base_of(const struct instance *instance)
+{
+	return instance->entry - MK_MAILBOX_TO_ENTRY;
+}
+
 /* Each instance keeps the module loaded: without it nothing would hold the host back from its CPUs and memory. */
 static void enlist(struct instance *instance)
 {
@@ -88,6 +95,8 @@ static void retire(struct instance *instance)
 	cpumask_andnot(&taken, &taken, &instance->cpus);
 	for_each_cpu(cpu, &instance->cpus)
 		mk_channels_peer_gone(mk_apic_id(cpu));
+	if (instance->console)
+		mk_tty_gone(instance->console, base_of(instance));
 	discard(instance);
 	module_put(THIS_MODULE);
 }
@@ -193,6 +202,42 @@ static int check(const struct instance *instance)
 	return nr_instances < MK_INSTANCES_MAX ? 0 : -ENOSPC;
 }
 
+static bool owns(const struct instance *instance, const struct mk_range *range)
+{
+	unsigned int i;
+
+	for (i = 0; i < instance->nr_memory; i++)
+		if (range->start >= instance->memory[i].start && range->start + range->size <=
+		    instance->memory[i].start + instance->memory[i].size)
+			return mk_pool_covers(range);
+	return false;
+}
+
+static bool has_mailbox(u64 base)
+{
+	const struct mk_mailbox *mailbox = memremap(base, PAGE_SIZE, MEMREMAP_WB);
+	bool found = mailbox && mailbox->magic == MK_MAILBOX_MAGIC;
+
+	if (mailbox)
+		memunmap((void *)mailbox);
+	return found;
+}
+
+/*
+ * The RFC numbers no instances, so the console of one is named by its boot CPU's APIC id. Only with a mailbox is its memory
+ * surely laid out as ours are. Without a console an instance runs just as well.
+ */
+static void add_console(struct instance *instance, u32 id, u32 apic_id)
+{
+	struct mk_range head = { base_of(instance), MK_INSTANCE_HEAD };
+
+	if (mk_strict || instance->entry < MK_MAILBOX_TO_ENTRY || !mk_range_sane(&head) ||
+	    !owns(instance, &head) || !has_mailbox(head.start))
+		return;
+	if (!mk_tty_add(id, head.start, apic_id))
+		instance->console = id;
+}
+
 static int start(struct instance *instance, unsigned int cpu)
 {
 	struct instance *previous;
@@ -201,9 +246,13 @@ static int start(struct instance *instance, unsigned int cpu)
 	if (ret)
 		return ret;
 	mk_forget_booted(&instance->cpus);
+	add_console(instance, instance->id ?: mk_apic_id(cpu), mk_apic_id(cpu));
 	ret = mk_start_cpu(mk_apic_id(cpu), instance->entry, &instance->tables);
-	if (ret)
+	if (ret) {
+		if (instance->console)
+			mk_tty_gone(instance->console, base_of(instance));
 		return ret;
+	}
 	previous = owner_of(cpu);
 	if (previous)		/* strict: a boot restarts whatever ran there */
 		retire(previous);
@@ -232,7 +281,7 @@ static int boot(unsigned int cpu, const struct mk_selection *selection)
 }
 
 /* What the kernfs ABI boots: memory and CPUs are checked already, and whose they are. -EBUSY while one of the CPUs runs. */
-int mk_instance_run(unsigned long entry, unsigned int cpu, const struct cpumask *cpus,
+int mk_instance_run(u32 id, unsigned long entry, unsigned int cpu, const struct cpumask *cpus,
 		    const struct mk_range *memory, unsigned int nr_memory)
 {
 	struct instance *instance;
@@ -242,6 +291,8 @@ int mk_instance_run(unsigned long entry, unsigned int cpu, const struct cpumask 
 	mutex_lock(&mk_lock);
 	instance = new_instance(entry, cpus, memory, nr_memory);
 	ret = PTR_ERR_OR_ZERO(instance);
+	if (!ret)
+		instance->id = id;
 	if (!ret && cpumask_intersects(cpus, &taken))
 		ret = -EBUSY;
 	if (!ret)
@@ -372,8 +423,11 @@ static int show_one(char *buf, int at, struct instance *instance)
 	}
 	n += sysfs_emit_at(buf, n, " memory=");
 	n += mk_ranges_print(buf, n, instance->memory, instance->nr_memory);
-	n += sysfs_emit_at(buf, n, " state=%s text=\"%s\"\n",
+	n += sysfs_emit_at(buf, n, " state=%s text=\"%s\"",
 			   instance->ended ? "ended" : "running", instance->text);
+	if (instance->console)
+		n += sysfs_emit_at(buf, n, " console=%u", instance->console);
+	n += sysfs_emit_at(buf, n, "\n");
 	return n - at;
 }
 

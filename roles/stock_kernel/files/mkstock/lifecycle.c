@@ -73,7 +73,7 @@ static int boot(struct mk_spawn *spawn)
 	if (ranges && cpus) {
 		for (i = 0; i < spawn->nr_cpus; i++)
 			cpumask_set_cpu(spawn->cpus[i], cpus);
-		ret = mk_instance_run(entry, spawn->cpus[0], cpus, ranges, count);
+		ret = mk_instance_run(spawn->id, entry, spawn->cpus[0], cpus, ranges, count);
 	}
 	kfree(cpus);
 	kfree(ranges);

@@ -10,6 +10,7 @@
 
 #define MK_MAILBOX_MAGIC	0x31424c49414d4b4dULL	/* "MKMAILB1" */
 #define MK_MAILBOX_TO_ENTRY	0x3000			/* the entry stub lies behind it, by the memory map of an instance */
+#define MK_INSTANCE_HEAD	0x10000			/* mailbox, tables, entry, console: no kernel's own memory */
 
 enum mk_mailbox_state {
 	MK_BLANK, MK_STARTING, MK_RUNNING, MK_PANICKED, MK_HALTED, MK_RESTART_REQUESTED, MK_POWERED_OFF

@@ -42,6 +42,7 @@ static const struct part host_parts[] = {
 	{ mk_image_start, mk_image_stop },
 	{ mk_window_start, mk_window_stop },
 	{ mk_control_start, mk_control_stop },
+	{ mk_tty_start, mk_tty_stop },
 	{ mk_hook_start, mk_hook_stop },
 	{ }
 };
@@ -49,6 +50,7 @@ static const struct part host_parts[] = {
 static const struct part client_parts[] = {
 	{ mk_channels_start, mk_channels_stop },
 	{ mk_client_start, mk_client_stop },
+	{ mk_console_start, mk_console_stop },
 	{ mk_control_start, mk_control_stop },
 	{ mk_hook_start, mk_hook_stop },
 	{ }

@@ -19,6 +19,7 @@
 
 struct e820_table;
 struct kexec_segment;
+struct kobject;
 struct seq_file;
 
 #define MK_VERSION			"1"
@@ -141,7 +142,7 @@ int mk_start_cpu(u32 apic_id, unsigned long entry, const struct mk_tables *table
 int mk_instance_start(void);
 void mk_instance_stop(void);
 long mk_instance_boot(const int __user *arg);
-int mk_instance_run(unsigned long entry, unsigned int cpu, const struct cpumask *cpus,
+int mk_instance_run(u32 id, unsigned long entry, unsigned int cpu, const struct cpumask *cpus,
 		    const struct mk_range *memory, unsigned int nr_memory);
 bool mk_instance_runs(unsigned int cpu);
 int mk_instance_kill(unsigned int cpu);
@@ -206,11 +207,25 @@ void mk_window_stop(void);
 int mk_client_start(void);
 void mk_client_stop(void);
 int mk_client_beat(const char *text);
+u64 mk_client_base(void);
 void mk_client_emergency(void);
 void mk_client_look(void);
 
 /* control.c: /sys/kernel/mkstock */
+struct kobject *mk_control_directory(void);
 int mk_control_start(void);
 void mk_control_stop(void);
+
+/* tty.c: /dev/mktty, the consoles of instances in the host; an instance's base holds its console's area */
+int mk_tty_start(void);
+void mk_tty_stop(void);
+void mk_tty_interrupt(void);
+int mk_tty_add(u32 id, u64 base, u32 apic_id);
+void mk_tty_gone(u32 id, u64 base);
+
+/* console.c: the same console in the instance, the tty and the log's console mktty0 */
+int mk_console_start(void);
+void mk_console_stop(void);
+void mk_console_interrupt(void);
 
 #endif

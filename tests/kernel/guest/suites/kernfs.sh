@@ -54,6 +54,8 @@ nonce=$(mkt nonce $base)
 says '^ok$' "exec" mkt exec 1
 says '^active$' "instance is active" cat $fs/instances/one/status
 says 'uname="[0-9]' "its own kernel beats" mkt await $base 60
+says 'console=1$' "its console has its id" cat $control/instances
+says 'mk-21' "shell answers at /dev/mktty" mkt tty talk 1 20 'mk-21' "printf 'mk-%d\\n' \$((3 * 7))"
 ok "a fresh nonce" test "$nonce" != "$(mkt nonce $base)"
 ok "heartbeat moves" moves $base
 ok "host is alive" alive

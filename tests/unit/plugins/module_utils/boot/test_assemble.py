@@ -92,9 +92,9 @@ def test_a_bzimage_is_laid_out_as_the_map_says(spec: Callable[..., Spec], bzimag
 def test_the_stub_jumps_to_the_64_bit_entry_with_its_own_world(spec: Callable[..., Spec]) -> None:
     code = memory(assemble(spec()), BASE + 0x3000, 64)
     operands = [struct.unpack_from("<Q", code, at)[0] for at in (4, 17, 27, 37, 47)]
-    assert operands == [BASE + 0x4000, BASE + 0x4000, BASE + 0x10000, BASE, BASE + 0x1000200]
-    top = struct.unpack("<Q", memory(assemble(spec()), BASE + 0x4000, 8))[0]
-    assert top == BASE + 0x5000 | 3, "the PML4 lies where CR3 points"
+    assert operands == [BASE + 0x20000, BASE + 0x4000, BASE + 0x10000, BASE, BASE + 0x1000200]
+    top = struct.unpack("<Q", memory(assemble(spec()), BASE + 0x20000, 8))[0]
+    assert top == BASE + 0x21000 | 3, "the PML4 lies where CR3 points"
 
 
 def test_the_zero_page_points_at_the_rest(spec: Callable[..., Spec]) -> None:
@@ -137,12 +137,25 @@ def test_an_unpacked_bzimage_keeps_its_header(spec: Callable[..., Spec]) -> None
     assert struct.unpack_from("<I", memory(image, BASE + 0x10000, 4096), 0x260)[0] == 0x1000000
 
 
+def test_the_consoles_rings_overlap_nothing(spec: Callable[..., Spec]) -> None:
+    image = assemble(spec())
+    last = [one.address + len(one.data) for one in image.segments if one.address < BASE + 0x10000]
+    assert max(last) <= BASE + 0x8000
+
+
 def test_a_flat_payload_needs_neither_low_memory_nor_an_initrd(spec: Callable[..., Spec], stored: Callable[..., str]) -> None:
     flat = stored(b"\xf4" * 100, "flat")
     image = assemble(spec(kernel_path=flat, format="flat", low=None, initrd_path=None, size=4 << 20))
     assert memory(image, BASE + 0x200000, 100) == b"\xf4" * 100
     assert struct.unpack_from("<Q", memory(image, BASE + 0x3000, 64), 47)[0] == BASE + 0x200000
-    assert e820(image, BASE) == [(BASE, 0x10000, 2), (BASE + 0x10000, (4 << 20) - 0x10000, 1)]
+    # it stays on the stub's page tables, so they are none of its memory
+    top = (4 << 20) - 0x30000
+    assert e820(image, BASE) == [
+        (BASE, 0x10000, 2),
+        (BASE + 0x10000, 0x10000, 1),
+        (BASE + 0x20000, 0x10000, 2),
+        (BASE + 0x30000, top, 1),
+    ]
     high = assemble(spec(kernel_path=flat, format="flat", low=None, initrd_path=None, base=0x140000000))
     assert memory(high, 0x140001000, 4096) == bytes(4096), "no tables without a page that they could point at"
     assert memory(high, 0x140010070, 8) == bytes(8)

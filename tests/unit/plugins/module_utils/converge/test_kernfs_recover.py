@@ -31,7 +31,9 @@ def moved():
     db = simulated.instance(cpus={"count": 1}, cmdline="changed")
     web = simulated.instance(cpus={"ids": [3], "count": None}, memory={"size": 32 << 20})
     pool = {"memory": [{"base": None, "size": 640 << 20, "node": None}]}
-    return simulated.layout(instances={"web": web, "db": db}, policy={"isolation": {"minimum_grade": None}, "disruption": "allow"}, pool=pool)
+    return simulated.layout(
+        instances={"web": web, "db": db}, policy={"isolation": {"minimum_grade": None}, "disruption": "allow"}, pool=pool
+    )
 
 
 def check(kernel):

@@ -129,7 +129,9 @@ def test_trap_8_torn_trees_are_read_again(tmp_path):
     assert len(Tree(kernel).instance("web").cpus) == 580
 
 
-@pytest.mark.parametrize("tree", [b"", b"\xd0\x0d\xfe\xed", b"\xd0\x0d\xfe\xed" + b"\xff" * 60, b"\0" * 100], ids=["empty", "cut", "hostile", "zeros"])
+@pytest.mark.parametrize(
+    "tree", [b"", b"\xd0\x0d\xfe\xed", b"\xd0\x0d\xfe\xed" + b"\xff" * 60, b"\0" * 100], ids=["empty", "cut", "hostile", "zeros"]
+)
 def test_truncated_and_hostile_trees_are_sentences(kernel, tree):
     run.apply(two(), system=kernel)
     whole = kernel.read_bytes

@@ -61,7 +61,7 @@ def test_a_machine_without_any_file_gives_nulls_and_no_exception(tmp_path):
     assert found["memory"] == dict.fromkeys(unknown)
     assert found["kernel"] == dict.fromkeys(("release", "version", "cmdline", "panic", "config"))
     assert found["kexec"] == {"load_disabled": None, "limit_reboot": None, "crash_loaded": None}
-    assert found["dialect"] == {"name": "none", "provider": None, "strict": None, "pool": None, "channels": False}
+    assert found["dialect"] == {"name": "none", "provider": None, "strict": None, "pool": None, "channels": False, "offers": []}
     assert found["tsc"] == {"khz": None, "constant": None, "nonstop": None, "clocksource": None}
     assert found["iommu"] == {"present": None, "translating": None, "interrupt_remapping": None, "groups": None}
     assert [found[key] for key in ("lockdown", "uarts", "la57", "virtualization", "boot_id")] == [None] * 5
@@ -109,7 +109,15 @@ def test_the_lab_machine(collect):
     assert found["kernel"]["config"]["IO_STRICT_DEVMEM"] is None
     assert found["cpus"]["kinds"] == {}
     assert found["cpus"]["vulnerabilities"]["mds"] == "Not affected"
-    assert found["dialect"] == {"name": "rfc", "provider": "mkstock", "strict": False, "pool": [[0x40000000, 0x20000000]], "channels": True}
+    pool = [[0x40000000, 0x20000000]]
+    assert found["dialect"] == {
+        "name": "rfc",
+        "provider": "mkstock",
+        "offers": ["rfc"],
+        "strict": False,
+        "pool": pool,
+        "channels": True,
+    }
     assert found["kexec"] == {"load_disabled": False, "limit_reboot": -1, "crash_loaded": False}
     assert found["lockdown"] == "none"
     assert found["privileged"] is True

@@ -8,6 +8,7 @@ import copy
 
 import pytest
 from ansible_collections.multikernel.core.plugins.module_utils._plan import conflict
+from ansible_collections.multikernel.core.plugins.module_utils._plan.cores import Chooser
 from ansible_collections.multikernel.core.plugins.module_utils._plan.place import PlacementError, place
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils import simulated
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.plan.test_place import facts, layout
@@ -191,6 +192,52 @@ def test_a_thousand_instances_that_do_not_fit_are_explained_all_the_same():
         place(chosen, bundle)
     assert all(len(one.message) < 2000 and len(one.hint) < 2000 for one in caught.value.findings)
     assert len(caught.value.findings) < 100
+
+
+def thousand(short, named=0):
+    """A thousand instances of one CPU each on a machine that lacks `short` of them; some name their CPU."""
+    some = {
+        "i%04d" % number: instance(
+            image="tiny", memory={"size": 2 * MIB}, cpus={"ids": [number + 1], "count": None} if number < named else {"count": 1}
+        )
+        for number in range(1000)
+    }
+    chosen = layout(**some)
+    chosen["pool"]["memory"][0]["size"] = 4096 * MIB
+    return chosen, facts(cpus=1001 - short)
+
+
+@pytest.mark.parametrize(("short", "named"), [(1, 0), (7, 0), (3, 60)])
+def test_a_pure_shortage_among_a_thousand_is_told_as_a_minimal_set_with_the_fewest_to_leave_out(short, named):
+    chosen, bundle = thousand(short, named)
+    with pytest.raises(PlacementError) as caught:
+        place(chosen, bundle)
+    (one,) = caught.value.conflicts
+    assert one["minimal"] is True
+    assert len(one["requests"]) == 1001 - short
+    paths = [request["path"] for request in one["requests"]]
+    alone = only(chosen, paths)
+    assert clashes(alone, bundle, ("cpus",))
+    for path in paths[:: len(paths) // 5]:
+        assert not clashes(without(alone, path), bundle, ("cpus",))
+    first = one["ways"][0]
+    assert first["enough"] is True
+    assert first["cost"] == 9 * short
+    if short > 1:
+        assert first["do"].startswith("leave %d of the %d that ask for the same as " % (short, 1000 - named))
+    for name in sorted(name for name, wish in chosen["instances"].items() if wish["cpus"]["count"])[-short:]:
+        chosen["instances"][name]["state"] = "absent"
+    place(chosen, bundle)
+
+
+def test_a_shortage_is_explained_in_calls_that_do_not_grow_with_the_number_of_like_requests(monkeypatch):
+    calls = []
+    tried = Chooser._attempt
+    monkeypatch.setattr(Chooser, "_attempt", lambda self, wishes: calls.append(len(wishes)) or tried(self, wishes))
+    chosen, bundle = thousand(5)
+    with pytest.raises(PlacementError):
+        place(chosen, bundle)
+    assert len(calls) < 120
 
 
 def test_where_first_fit_fails_the_largest_go_first():

@@ -31,7 +31,9 @@ CASES = [
         "web has 'console=mktty0' on its command line, but the layout gives it another console or none.",
         facts=False,
     ),
-    RuleCase("cmd-mktty", both(layout("instances", "web", "cmdline", "console=mktty0"), layout(*CONSOLE, {"device": "mktty0"})), facts=False),
+    RuleCase(
+        "cmd-mktty", both(layout("instances", "web", "cmdline", "console=mktty0"), layout(*CONSOLE, {"device": "mktty0"})), facts=False
+    ),
     RuleCase(
         "chan-kernfs",
         BARE,

@@ -45,7 +45,15 @@ LOCKING = {"SECURITY_LOCKDOWN_LSM_EARLY": "y", "LOCK_DOWN_KERNEL_FORCE_INTEGRITY
 
 def best(**changes):
     """A layout and a machine that reach grade B by facts alone, but for what is changed."""
-    given = {"words": " lockdown=integrity", "llc": None, "supported": True, "config": LOCKING, "release": RELEASE, "flat": False, **changes}
+    given = {
+        "words": " lockdown=integrity",
+        "llc": None,
+        "supported": True,
+        "config": LOCKING,
+        "release": RELEASE,
+        "flat": False,
+        **changes,
+    }
     layout, facts = good_layout(), good_facts()
     facts["iommu"] = {"translating": True, "interrupt_remapping": True}
     for number, one in facts["cpus"]["each"].items():

@@ -105,10 +105,12 @@ def test_examples_are_as_varied_as_they_say() -> None:
 def test_verdicts_of_the_examples(canonical: Plain) -> None:
     machines = _fleet.judge(canonical, _fleet.bundles([str(HOSTS)]), processes=1)
     assert {machine.name for machine in machines if machine.verdict == _fleet.OK} == FITS
-    readme = (HOSTS / "README.md").read_text()
+    readme, _heading, captured = (HOSTS / "README.md").read_text().partition("## Captured")
     rows = [[cell.strip() for cell in line.split("|")[1:4]] for line in readme.splitlines() if line.startswith("| ")]
     assert {name for name, _what, said in rows if said == "fits"} == FITS
     assert {name for name, *_rest in rows} - {"machine"} == {machine.name for machine in machines}
+    listed = {line.split("|")[1].strip() for line in captured.splitlines() if line.startswith("| ")} - {"machine"}
+    assert listed == {file.stem for file in (HOSTS / "captured").glob("*.json")}
 
 
 def test_several_processes_say_the_same_in_the_same_order(canonical: Plain) -> None:

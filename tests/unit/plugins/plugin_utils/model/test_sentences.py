@@ -12,7 +12,7 @@ from ansible_collections.multikernel.core.plugins.plugin_utils._model.layout imp
 
 Layout = dict[str, t.Any]
 NAME = "use letters, digits, '-', '_' and single dots, starting with a letter or digit, at most 31 characters"
-INSTANCE_KEYS = "image, cpus, memory, cmdline, console, devices, state, restart, health, trust"
+INSTANCE_KEYS = "image, cpus, memory, cmdline, console, devices, state, restart, health, id, trust"
 
 # Where, what is written there (... removes the key), and the sentence.
 CASES: list[tuple[str, t.Any, str]] = [
@@ -86,7 +86,6 @@ CASES: list[tuple[str, t.Any, str]] = [
         "apic:",
         'instances.rt.cpus: the CPU list is empty (write the kernel\'s list format in quotes, for example "2" or "0-3,8,10-14:2")',
     ),
-    ("instances.rt.console", "tty1", "instances.rt.console: 'tty1' is no serial device of a PC (write ttyS0, ttyS1, ...)"),
     (
         "instances.rt.devices",
         ["01:00.0"],
@@ -122,6 +121,12 @@ CASES: list[tuple[str, t.Any, str]] = [
         [{"pci": "0000:01:00.0", "aliass": "x"}],
         "instances.rt.devices[0].aliass: unknown key 'aliass' (did you mean 'alias'?)",
     ),
+    (
+        "instances.rt.console",
+        "tty1",
+        "instances.rt.console: 'tty1' is neither a serial device of a PC nor the multikernel console (write ttyS0, ttyS1, ... or mktty0)",
+    ),
+    ("instances.rt.id", 512, "instances.rt: the id 512 is none that a kernel gives (choose 1 to 511, or leave it out)"),
     ("instances.rt.state", "up", "instances.rt.state: 'up' is not one of running, loaded, defined, absent"),
     ("instances.web.restart", True, "instances.web.restart: true is not one of no, on-failure, always"),
     (

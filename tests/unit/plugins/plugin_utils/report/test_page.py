@@ -228,6 +228,17 @@ def test_words_of_the_style_sheet_have_contrast(written: str, scheme: int) -> No
     assert colour.contrast(values["line"], values["ground"]) >= 3
 
 
+def test_overview_says_when_the_numbers_of_a_reason_are_those_of_one_machine() -> None:
+    def machine(name: str, cpu: int) -> _fleet.Machine:
+        message = f"CPU {cpu} of web and CPU 1 of db are threads of one core."
+        reason = {"rule": "cpu-smt-split", "severity": "error", "verdict": "fail", "message": message, "path": ["instances"], "hint": None}
+        return _fleet.Machine(name, name + ".json", _fleet.REFUSED, [reason])
+
+    said = "The numbers are those of small; the others differ in them."
+    assert said in fleet.page("edge-box", [machine("small", 5), machine("large", 129)])
+    assert said not in fleet.page("edge-box", [machine("small", 5), machine("alike", 5)])
+
+
 def test_contrast_is_that_of_the_guideline() -> None:
     assert colour.contrast("#000000", "#ffffff") == pytest.approx(21)
     assert colour.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)

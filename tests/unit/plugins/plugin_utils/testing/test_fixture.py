@@ -141,6 +141,12 @@ def test_instance_does_not_run_when_the_host_has_its_cpu(host: Host, multikernel
     assert not multikernel.instance("web").is_running
 
 
+def test_instance_of_before_a_reboot_does_not_run_and_its_memory_is_not_asked_for(host: Host, multikernel: Multikernel) -> None:
+    host.files["/sys/devices/system/cpu/online"] = "0-3\n"
+    del host.memory[BASE]
+    assert not multikernel.instance("web").is_running
+
+
 @pytest.mark.parametrize("lines", ["", f'entry={BASE + 0x3000:#x} cpus=2 apic=2 memory= state=ended text=""\n'])
 def test_instance_does_not_run_when_the_kernel_says_so(host: Host, multikernel: Multikernel, lines: str) -> None:
     host.files["/sys/kernel/mkstock/instances"] = lines
