@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.multikernel.core.plugins.module_utils._converge import run
+from ansible_collections.multikernel.core.plugins.module_utils._dialect.rfc import Rfc
+from ansible_collections.multikernel.core.plugins.module_utils._plan import steps
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils import simulated
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.rules.machine_pci import CARD, PORT
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated import Crash
@@ -31,8 +33,8 @@ def is_held(machine):
 
 def test_device_leaves_the_hosts_driver_before_its_instance_starts(machine):
     result = run.apply(owner(), system=machine)
-    steps = [step["do"] for step in result["steps"]]
-    assert steps.index("device_unbind") < steps.index("load") < steps.index("boot")
+    done = [step["do"] for step in result["steps"]]
+    assert done.index("device_unbind") < done.index("load") < done.index("boot")
     assert is_held(machine)
     assert machine.harm == []
     (bus,) = machine.assembled.buses
@@ -102,6 +104,17 @@ def test_device_is_silent_once_its_instance_was_stopped(machine):
     run.apply(dict(owner(state="defined"), policy=ALLOW), system=machine)
     assert CARD not in machine.masters
     assert machine.resets
+
+
+def test_stop_alone_silences_a_device_that_stays_with_its_instance(machine):
+    run.apply(owner(), system=machine)
+    kept = run.Store(machine.root).state()
+    dialect = Rfc(machine)
+    dialect.observe(kept, machine.facts())
+    dialect.perform(steps.stop(kept["instances"]["web"]["spec"]))
+    assert is_held(machine)
+    assert CARD not in machine.masters
+    assert machine.harm == []
 
 
 def test_reset_that_fails_does_not_keep_an_instance_from_being_stopped(machine):
