@@ -32,15 +32,15 @@ options:
     type: str
     required: true
     vars:
-      - name: mktty_machine
       - name: multikernel_machine
+      - name: mktty_machine
   instance:
     description: The instance by its name in the layout of the machine, or by the number of its console.
     type: str
     required: true
     vars:
-      - name: mktty_instance
       - name: multikernel_instance
+      - name: mktty_instance
   timeout:
     description: How many seconds the shell of the instance may take for an answer, without the time that the command itself takes.
     type: float

@@ -100,6 +100,7 @@ def test_files_go_both_ways(machine: ConsoleMachine, tmp_path: Path) -> None:
     ("variables", "sentence"),
     [
         ({"mktty_instance": "db"}, "box: this machine knows of no instance db"),
+        ({"mktty_instance": "db", "multikernel_instance": "web"}, "box: this machine knows of no instance db"),
         ({"mktty_machine": "nobox"}, "the machine nobox of the instance web is not in the inventory"),
         ({"mktty_machine": "box.web"}, "is itself reached by a console"),
         ({"mktty_python": "/no/such/python"}, "the machine box did not run the relay (status 127)"),
