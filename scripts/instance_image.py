@@ -62,6 +62,13 @@ def arguments() -> argparse.Namespace:
         "--module", type=Path, action="append", default=[], help="an mkstock.ko; repeat it for several kernels, each finds its own"
     )
     parser.add_argument(
+        "--driver",
+        action="append",
+        default=[],
+        metavar="MODULES:NAME",
+        help="a driver for a device of the instance, with all that it depends on, out of a folder lib/modules/RELEASE",
+    )
+    parser.add_argument(
         "--add", action="append", default=[], metavar="FILE:PATH", help="a further file and its path inside; keeps the executable bit"
     )
     return parser.parse_args()
@@ -81,6 +88,12 @@ def agent_image(options: argparse.Namespace) -> bytes:
     for path in options.module:
         data = module(path)
         parts.append(initramfs.file(f"lib/mkstock/{release_of(data, path)}.ko", data))
+    for word in options.driver:
+        folder, colon, name = word.rpartition(":")
+        if not colon:
+            raise ImageError(f"--driver {word} names no folder; write /lib/modules/RELEASE:NAME")
+        for number, (path, data) in enumerate(driver(Path(folder), name)):
+            parts.append(initramfs.file(f"lib/drivers/{release_of(data, path)}/{name}-{number:02}-{stem_of(path)}.ko", data))
     for word in options.add:
         source, colon, target = word.partition(":")
         if not colon:
@@ -119,6 +132,32 @@ def module(path: Path) -> bytes:
         copy.write_bytes(data)
         subprocess.run(["strip", "--strip-debug", "--enable-deterministic-archives", str(copy)], check=True)
         return copy.read_bytes()
+
+
+def driver(folder: Path, name: str) -> list[tuple[Path, bytes]]:
+    """A driver below lib/modules/RELEASE and what it needs (.modinfo says), in the order in which they are to be loaded."""
+    known = {stem_of(path): path for path in sorted(folder.rglob("*.ko*"))}
+    found: dict[str, tuple[Path, bytes]] = {}
+
+    def add(one: str) -> None:
+        if one in found:
+            return
+        if one not in known:
+            raise ImageError(f"there is no module {one} below {folder}")
+        data = module(known[one])
+        needs = re.search(rb"(?:^|\0)depends=([^\0]*)\0", data)
+        for need in needs.group(1).decode().split(",") if needs else []:
+            if need:
+                add(need.replace("-", "_"))
+        found[one] = (known[one], data)
+
+    add(name.replace("-", "_"))
+    return list(found.values())
+
+
+def stem_of(path: Path) -> str:
+    """The name of a module as the kernel says it: e1000e of e1000e.ko.xz."""
+    return path.name.split(".ko")[0].replace("-", "_")
 
 
 def release_of(data: bytes, path: Path) -> str:

@@ -95,6 +95,13 @@ def cached_vmlinux(release: str, image: Path) -> bytes:
     return path.read_bytes()
 
 
+def driver_of(release: str) -> bytes:
+    """The driver of QEMU's PCI Express network card; it needs no other module."""
+    modules = Path(output_of(SCRIPTS / "kernel-tree", "--print", "modules", release))
+    path = next(modules.rglob("e1000e.ko*"))
+    return lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
+
+
 class Parts:
     """Everything that is built before a guest boots."""
 
@@ -113,6 +120,7 @@ class Parts:
 
         inner = dict(programs)
         inner["init"] = (0o755, (HERE / "guest/instance-init").read_bytes())
+        inner["e1000e.ko"] = (0o644, driver_of(instance))
         inner["bin/console"] = (0o755, (HERE.parent.parent / "examples/images/agent/console").read_bytes())
         inner["mkstock.ko"] = (0o644, Path(output_of(SCRIPTS / "build-mkstock", instance)).read_bytes())
         outer = dict(programs)
@@ -121,6 +129,7 @@ class Parts:
             outer[library] = (0o644, (HERE / "guest" / library).read_bytes())
         for suite in sorted((HERE / "guest/suites").glob("*.sh")):
             outer[f"suites/{suite.name}"] = (0o644, suite.read_bytes())
+        outer["e1000e.ko"] = (0o644, driver_of(host))
         outer["mkstock.ko"] = (0o644, Path(output_of(SCRIPTS / "build-mkstock", host)).read_bytes())
         outer["instance.gz"] = (0o644, gzip.compress(initramfs(inner), 1, mtime=0))
         outer["vmlinux"] = (0o644, cached_vmlinux(instance, instance_image))
@@ -146,6 +155,7 @@ class Guest:
         append += f" {wish_of(suite, 'append') or ''} {machine.append}"
         command = ["nice", "-n", "5", machine.qemu, "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", machine.cpu]
         command += ["-smp", "4", "-m", wish_of(suite, "memory") or machine.memory]
+        command += (wish_of(suite, "devices") or "").split()
         command += ["-display", "none", "-no-reboot", "-nic", "none", "-monitor", "none"]
         command += ["-serial", "stdio", "-serial", f"file:{logs}/{suite}-ttyS1.log", "-serial", f"file:{logs}/{suite}-ttyS2.log"]
         command += ["-kernel", str(parts.image), "-initrd", str(parts.initrd), "-append", append]

@@ -5,13 +5,17 @@
 
 `acpi=off` is no way: the kernel then believes the firmware's MP table, which names another boot CPU and the real IO-APIC. With
 these tables (RSDP, XSDT, FADT 6.3 hardware-reduced, DSDT without a device, MADT) it leaves PIC, PIT, RTC, keyboard controller and
-IO-APIC alone. Source: ACPI specification 6.3, chapter 5.2; arch/x86/kernel/acpi/boot.c and arch/x86/kernel/cpu/topology.c.
+IO-APIC alone. An instance that owns PCI buses also gets MCFG, and host bridges in its DSDT. Source: ACPI specification 6.3, chapter
+5.2; arch/x86/kernel/acpi/boot.c and arch/x86/kernel/cpu/topology.c.
 """
 
 from __future__ import annotations
 
 import struct
 from typing import List, Sequence, Union
+
+from . import aml
+from .aml import Bus
 
 SIZE = 4096
 MAX_APIC_ID = 254
@@ -29,6 +33,7 @@ _ONLINE_CAPABLE = 2
 _HOST_BSP_UID = 0xFE
 
 _IAPC_BOOT_ARCH = 0x3C  # no 8042 (bit 1 is clear), no VGA, no MSI, no ASPM, no CMOS RTC
+_IAPC_BOOT_ARCH_PCI = 0x34  # the same with MSI: without an IO-APIC a device has no other interrupt
 _WBINVD = 1 << 0
 _PROC_C1 = 1 << 2
 _NO_POWER_BUTTON = 1 << 4
@@ -39,20 +44,30 @@ _HW_REDUCED = 1 << 20
 _FADT_FLAGS = _WBINVD | _PROC_C1 | _NO_POWER_BUTTON | _NO_SLEEP_BUTTON | _FORCE_PHYSICAL_DESTINATION | _HW_REDUCED
 
 
-def build(address: int, io_apic: int, apic_ids: Sequence[int], bsp_apic_id: int) -> bytes:
+def build(address: int, io_apic: int, apic_ids: Sequence[int], bsp_apic_id: int, buses: Sequence[Bus] = ()) -> bytes:
     """The page of tables (SIZE bytes) for physical *address*, where the RSDP lies at its start.
 
     *io_apic*: physical address (below 4 GiB) of a zeroed page of the instance's own RAM that stands in for an IO-APIC, without which
     older kernels fall back to the MP table. *apic_ids*: the instance's CPUs, boot CPU first. *bsp_apic_id*: the host's boot CPU.
-    Raises ValueError with a sentence for ids that cannot be.
+    *buses*: the PCI buses that it owns. Raises ValueError with a sentence for ids that cannot be, and for more buses than fit.
     """
     _check(io_apic, apic_ids, bsp_apic_id)
     page = bytearray(SIZE)
-    _put(page, _DSDT, _table(b"DSDT", 2, b""))
-    _put(page, _FADT, _table(b"FACP", 6, _fadt_body(address + _DSDT)))
-    # all 254 CPUs that there can be fit into what is left of the page
-    _put(page, _MADT, _table(b"APIC", 5, _madt_body(io_apic, apic_ids, bsp_apic_id)))
-    _put(page, _XSDT, _table(b"XSDT", 1, struct.pack("<QQ", address + _FADT, address + _MADT)))
+    # all 254 CPUs that there can be fit into the page, and then some eight PCI buses
+    madt = _table(b"APIC", 5, _madt_body(io_apic, apic_ids, bsp_apic_id))
+    mcfg_at, dsdt_at = _up(_MADT + len(madt)), _DSDT
+    mcfg = _table(b"MCFG", 1, _mcfg_body(buses)) if buses else b""
+    dsdt = _table(b"DSDT", 2, aml.body(buses))
+    if buses:
+        dsdt_at = _up(mcfg_at + len(mcfg))
+        if dsdt_at + len(dsdt) > SIZE:
+            raise ValueError("the ACPI tables of %d CPUs and %d PCI buses do not fit into a page" % (len(apic_ids), len(buses)))
+        _put(page, mcfg_at, mcfg)
+    _put(page, dsdt_at, dsdt)
+    _put(page, _FADT, _table(b"FACP", 6, _fadt_body(address + dsdt_at, _IAPC_BOOT_ARCH_PCI if buses else _IAPC_BOOT_ARCH)))
+    _put(page, _MADT, madt)
+    entries = [address + _FADT, address + _MADT] + ([address + mcfg_at] if buses else [])
+    _put(page, _XSDT, _table(b"XSDT", 1, struct.pack("<%dQ" % len(entries), *entries)))
     _put(page, 0, _rsdp(address + _XSDT))
     return bytes(page)
 
@@ -77,10 +92,10 @@ def _rsdp(xsdt: int) -> bytes:
     return bytes(table)
 
 
-def _fadt_body(dsdt: int) -> bytes:
+def _fadt_body(dsdt: int, boot_arch: int) -> bytes:
     table = bytearray(276)  # the length of FADT 6.3
     struct.pack_into("<I", table, 40, dsdt if dsdt < 1 << 32 else 0)
-    struct.pack_into("<H", table, 109, _IAPC_BOOT_ARCH)
+    struct.pack_into("<H", table, 109, boot_arch)
     struct.pack_into("<I", table, 112, _FADT_FLAGS)
     table[131] = 3  # minor version
     struct.pack_into("<Q", table, 140, dsdt)
@@ -95,6 +110,16 @@ def _madt_body(io_apic: int, apic_ids: Sequence[int], bsp_apic_id: int) -> bytes
     entries += [struct.pack("<BBBBI", 0, 8, uid, apic_id, _ENABLED) for uid, apic_id in enumerate(apic_ids)]
     entries.append(struct.pack("<BBBxII", 1, 12, 0, io_apic, 0))
     return struct.pack("<II", _LOCAL_APIC_ADDRESS, 0) + b"".join(entries)
+
+
+def _mcfg_body(buses: Sequence[Bus]) -> bytes:
+    # the address is that of bus 0 of the segment, whichever bus comes first
+    entries = [struct.pack("<QHBBI", one.ecam - one.bus * aml.BUS_SIZE, one.segment, one.bus, one.last, 0) for one in buses]
+    return bytes(8) + b"".join(entries)
+
+
+def _up(offset: int) -> int:
+    return (offset + 15) // 16 * 16
 
 
 def _put(page: bytearray, offset: int, table: bytes) -> None:

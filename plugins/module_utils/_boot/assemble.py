@@ -25,7 +25,7 @@ import os
 from dataclasses import dataclass
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
-from . import acpi, channel, cmdline, elf, mailbox, params, payload, setup_header, stub
+from . import acpi, aml, channel, cmdline, elf, mailbox, params, payload, setup_header, stub
 from .cmdline import Channel, Uart
 from .inspect import is_flat
 
@@ -87,7 +87,8 @@ class Spec:
     low: start of its chunk below 1 MiB (low_size bytes; None for a flat payload). apic_ids: its CPUs, boot CPU first. format: "auto"
     (by contents), "bzimage" (unpacks itself), "vmlinux" (unpacked here: boots faster) or "flat". cmdline: words of image and instance.
     nonce: 64 bits that prove a mailbox to be of this boot. console: the instance's UART; other_uarts: those it must leave alone.
-    digest: the sha256 that the kernel file must have, hex. cache: where unpacked kernels are kept, None for nowhere.
+    digest: the sha256 that the kernel file must have, hex. cache: where unpacked kernels are kept, None for nowhere. buses: the PCI
+    buses that it owns; devices: (address, alias or None) of the functions on them, which its command line names.
     """
 
     base: int
@@ -108,6 +109,8 @@ class Spec:
     other_uarts: Sequence[Uart] = ()
     digest: Optional[str] = None
     cache: Optional[str] = payload.CACHE
+    buses: Sequence[aml.Bus] = ()
+    devices: Sequence[Tuple[str, Optional[str]]] = ()
 
 
 class Segment(NamedTuple):
@@ -270,11 +273,19 @@ def _initrd(spec: Spec, kernel: _Kernel) -> Optional[Segment]:
 
 def _command_line(spec: Spec, kernel: _Kernel, initrd: bool) -> str:
     channels = [Channel(end.name, end.address, end.end, end.shared) for end in spec.channels]
-    own = cmdline.own_words(spec.name, spec.base, channels)
+    own = cmdline.own_words(spec.name, spec.base, channels, spec.devices)
     if not kernel.linux:
         return cmdline.flat(own, spec.cmdline, spec.tsc_khz, spec.console, kernel.cmdline_size)
     return cmdline.linux(
-        own, spec.cmdline, spec.tsc_khz or 0, len(spec.apic_ids), spec.console, spec.other_uarts, initrd, kernel.cmdline_size
+        own,
+        spec.cmdline,
+        spec.tsc_khz or 0,
+        len(spec.apic_ids),
+        spec.console,
+        spec.other_uarts,
+        initrd,
+        kernel.cmdline_size,
+        bool(spec.buses),
     )
 
 
@@ -283,7 +294,7 @@ def _head(spec: Spec, kernel: _Kernel) -> Segment:
     head = bytearray(STACK)
     head[0:PAGE] = mailbox.blank(spec.nonce)
     if _has_acpi(spec):
-        head[ACPI : ACPI + PAGE] = acpi.build(base + ACPI, _io_apic(spec), spec.apic_ids, spec.bsp_apic_id)
+        head[ACPI : ACPI + PAGE] = acpi.build(base + ACPI, _io_apic(spec), spec.apic_ids, spec.bsp_apic_id, spec.buses)
     code = stub.code(base + TABLES, base + STACK, base + BOOT_PARAMS, base, kernel.target)
     head[STUB : STUB + len(code)] = code
     return Segment(bytes(head), base, HEAD, "the head (mailbox, ACPI tables, stub)")

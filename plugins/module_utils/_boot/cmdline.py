@@ -10,13 +10,15 @@ Documentation/admin-guide/kernel-parameters.rst; next_arg() in lib/cmdline.c for
 
 from __future__ import annotations
 
-from typing import List, NamedTuple, Optional, Sequence
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 MAX_RESERVE = 4
 """Pairs that `reserve=` can hold, over all its words (MAXRESERVE)."""
 
 PREFIX = "multikernel."
 UART_PORTS = 8
+PCI_PORTS = "0xcf8,8"
+"""Type 1 access to configuration space: reserved, an instance reaches no bus but those of its MCFG table, by memory."""
 
 
 class Uart(NamedTuple):
@@ -39,14 +41,18 @@ class CommandLineError(ValueError):
     """The words given do not make a kernel command line; the text says which and why."""
 
 
-def own_words(name: str, mailbox: int, channels: Sequence[Channel]) -> List[str]:
-    """The words that tell an instance who it is; only the loader may write words that begin with `multikernel.`."""
+def own_words(name: str, mailbox: int, channels: Sequence[Channel], devices: Sequence[Tuple[str, Optional[str]]] = ()) -> List[str]:
+    """The words that tell an instance who it is; only the loader may write words that begin with `multikernel.`.
+
+    *devices*: PCI address and alias (or None) of each function that it owns.
+    """
     words = ["%sname=%s" % (PREFIX, name), "%smailbox=0x%x" % (PREFIX, mailbox)]
     for channel in channels:
         if channel.shared is None:
             words.append("%schannel=%s@0x%x:%d" % (PREFIX, channel.name, channel.address, channel.end))
         else:
             words.append("%smemory=%s@0x%x+0x%x:%d" % (PREFIX, channel.name, channel.address, channel.shared, channel.end))
+    words += ["%sdevice=%s%s" % (PREFIX, alias + "@" if alias else "", address) for address, alias in devices]
     return words
 
 
@@ -59,12 +65,13 @@ def linux(
     other_uarts: Sequence[Uart],
     initrd: bool,
     limit: int,
+    pci: bool = False,
 ) -> str:
     """The command line of a Linux instance.
 
     *own*: see own_words(). *user*: the words of image and instance. *tsc_khz*: the host's TSC frequency, which the instance has no
     timer to measure. *cpus*: how many it has. *console*: its UART or None; *other_uarts*: those it must leave alone. *initrd*: it has
-    one. *limit*: most characters the kernel takes (cmdline_size). Raises CommandLineError with a sentence.
+    one. *limit*: most characters the kernel takes (cmdline_size). *pci*: it owns PCI buses. Raises CommandLineError with a sentence.
     """
     words = split(user)
     _check_user(words)
@@ -76,16 +83,17 @@ def linux(
         "tsc=reliable",
         "tsc_early_khz=%d" % tsc_khz,
         "nr_cpus=%d" % cpus,
-        "pci=off",
         "panic=0",
         "nmi_watchdog=0",
     ]
+    if not pci:
+        ours.insert(5, "pci=off")
     if initrd:
         ours.append("rdinit=/init")
     given = {_key(word) for word in words}
     kept = [word for word in ours if _key(word) not in given and not (word == "nokaslr" and "kaslr" in given)]
     consoles = _consoles(console, words)
-    reserve = _reserve(other_uarts, words)
+    reserve = _reserve(other_uarts, words, pci)
     text = " ".join(consoles + kept + reserve + list(own) + [word for word in words if word != "kaslr"])
     return _measured(text, limit)
 
@@ -148,16 +156,15 @@ def _consoles(console: Optional[Uart], words: Sequence[str]) -> List[str]:
     return ours
 
 
-def _reserve(others: Sequence[Uart], words: Sequence[str]) -> List[str]:
+def _reserve(others: Sequence[Uart], words: Sequence[str], pci: bool) -> List[str]:
     pairs = sum(len(word.split("=", 1)[1].split(",")) // 2 for word in words if word.startswith("reserve="))
-    if pairs + len(others) > MAX_RESERVE:
+    ours = ["0x%x,%d" % (uart.port, UART_PORTS) for uart in others] + ([PCI_PORTS] if pci else [])
+    if pairs + len(ours) > MAX_RESERVE:
         raise CommandLineError(
-            "reserve= would need %d ranges (%d UARTs of others and %d of the command line), the kernel takes %d"
-            % (pairs + len(others), len(others), pairs, MAX_RESERVE)
+            "reserve= would need %d ranges (%d UARTs of others%s and %d of the command line), the kernel takes %d"
+            % (pairs + len(ours), len(others), ", 1 for PCI" if pci else "", pairs, MAX_RESERVE)
         )
-    if not others:
-        return []
-    return ["reserve=" + ",".join("0x%x,%d" % (uart.port, UART_PORTS) for uart in others)]
+    return ["reserve=" + ",".join(ours)] if ours else []
 
 
 def _measured(text: str, limit: int) -> str:

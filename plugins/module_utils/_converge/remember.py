@@ -26,7 +26,7 @@ def base(kept: Optional[Kept], facts: Dict[str, Any], dialect: str) -> Kept:
         "dialect": dialect,
         "digest": old.get("digest"),
         "instances": old["instances"] if same else {},
-        "made": old["made"] if same else {"cpus": [], "blocks": [], "pool": [], "channels": {}},
+        "made": old["made"] if same else {"cpus": [], "blocks": [], "pool": [], "channels": {}, "devices": {}},
         "topology": topology,
     }
 

@@ -15,7 +15,8 @@ The observed state is plain JSON; null means that this host cannot tell::
                           "memory": {"base", "size"}, "health", "nonce", "uname", "beats", "text",
                           "evidence": {property: kind of evidence}}},
      "channels": {name: {"address", "end", "attached": bool, "peer", "beats"}} | null,      # the host's ends
-     "made": {"cpus": [int], "blocks": [int], "pool": [[base, size]], "channels": {name: {"address", "size"}}},
+     "made": {"cpus": [int], "blocks": [int], "pool": [[base, size]], "channels": {name: {"address", "size"}},
+              "devices": {PCI address: {"driver", "override", "power"}}},      # what each had, see steps.device_bind
      "foreign": {"images": [entry], "instances": [{"entry", "cpus", "memory": [[base, size]]}]}}
 
 running: there, and seen to be; silent: was started and cannot be seen to live; ended: no longer there, or says so itself.

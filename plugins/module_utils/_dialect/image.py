@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional, Sequence
 
 from .._boot import assemble, cmdline
-from .._host import iomem
+from .._host import iomem, pci_bus
 from .._plan import ranges
 from .._plan import spec as specs
 from .._plan.place import span
@@ -53,7 +53,16 @@ def boot_spec(spec: Dict[str, Any], facts: Dict[str, Any], info: Optional[str], 
         console=cmdline.Uart(device, ports[device]) if device is not None else None,
         other_uarts=[cmdline.Uart(one["device"], one["port"]) for one in present],
         digest=image["kernel_sha256"],
+        buses=_buses(spec, facts),
+        devices=[(one["pci"], one["alias"]) for one in spec.get("devices") or []],
     )
+
+
+def _buses(spec: Dict[str, Any], facts: Dict[str, Any]) -> List[Any]:
+    try:
+        return list(pci_bus.buses(facts.get("pci"), specs.devices_of(spec)))
+    except ValueError as error:
+        raise DialectError("%s cannot be given its devices: %s" % (spec["name"], error)) from error
 
 
 def _end(one: Dict[str, Any]) -> assemble.ChannelEnd:

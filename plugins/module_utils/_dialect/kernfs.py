@@ -24,6 +24,7 @@ from .._plan.steps import Step
 from .._rules.finding import Finding
 from . import kernfs_observe
 from .base import State
+from .kernfs_devices import Devices
 from .kernfs_files import OVERLAYS, TOP, Found, Tree
 from .kernfs_health import Health
 from .kernfs_instances import Instances, numbers
@@ -54,6 +55,7 @@ class Kernfs:
         self.system, self.adopt = system, list(adopt)
         self.tree = Tree(system)
         self.pool = Pool(self.tree)
+        self.devices = Devices(self.tree)
         self.health = Health(system, self.tree, health_within, console_logs or {})
         self.instances = Instances(system, self.tree, self.pool, self.health)
         self.nonces: Dict[str, int] = self.health.nonces
@@ -247,6 +249,8 @@ class Kernfs:
             "create": self.instances.create,
             "remove": self.instances.remove,
             "resize": self.instances.resize,
+            "devices": self.devices.give,
+            "devices_gone": self.devices.take_back,
             "load": self.instances.load,
             "unload": self.instances.unload,
             "channel": self.instances.channel,

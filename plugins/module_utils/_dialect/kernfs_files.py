@@ -10,7 +10,7 @@ and the state of the new one is read. Nothing here removes a transaction, since 
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, NamedTuple, Optional, Set
+from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from .._boot import fdt
 from . import kernfs_tree
@@ -30,7 +30,7 @@ _ROW = re.compile(r'\s*(\d+)\s+(\w+)\s+(0x[0-9a-fA-F]+)\s+(\d+)\s+(\w+)\s+"(.*)"
 
 
 class Found(NamedTuple):
-    """An instance as the kernel shows it; cpus are APIC ids, the boot CPU first."""
+    """An instance as the kernel shows it; cpus are APIC ids, the boot CPU first; devices are addresses of PCI functions."""
 
     name: str
     id: int
@@ -38,6 +38,7 @@ class Found(NamedTuple):
     cpus: List[int]
     base: Optional[int]
     size: int
+    devices: Tuple[str, ...] = ()
 
 
 class Tree:
@@ -89,7 +90,8 @@ class Tree:
             told = kernfs_tree.instance(blob)
         except kernfs_tree.TreeError as error:
             raise DialectError("/%s/%s/device_tree: %s" % (INSTANCES, name, error)) from error
-        return Found(name, told["id"], status, told["cpus"], told["base"], told["size"])
+        devices = tuple(sorted(one["pci_id"] for one in told["devices"] if one["pci_id"]))
+        return Found(name, told["id"], status, told["cpus"], told["base"], told["size"], devices)
 
     def transactions(self) -> Set[int]:
         """The numbers of all transactions. Raises DialectError."""

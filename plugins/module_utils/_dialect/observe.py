@@ -48,7 +48,7 @@ def observe(system: System, remembered: Optional[Remembered], facts: Dict[str, A
         "kill": system.exists(MKSTOCK + "kill"),
         "instances": instances,
         "channels": table.channels(system.read(MKSTOCK + "channels")),
-        "made": kept.get("made") or {"cpus": [], "blocks": [], "pool": [], "channels": {}},
+        "made": kept.get("made") or {"cpus": [], "blocks": [], "pool": [], "channels": {}, "devices": {}},
         "foreign": {
             "images": [row["entry"] for row in rows if row["type"] == "multikernel" and row["entry"] not in entries],
             "instances": [one for one in running or [] if one["entry"] not in entries],

@@ -18,7 +18,7 @@ from .._plan import spec as specs
 from .._plan.place import place
 from .._plan.steps import Step
 from .._rules.finding import Finding
-from . import books, image, observe, table, verify
+from . import books, devices, image, observe, table, verify
 from .base import DialectError, InstanceError, State
 from .system import System
 
@@ -143,6 +143,8 @@ class Rfc:
             "pool_remove": self._pool_remove,
             "cpu_offline": self._cpu_offline,
             "cpu_online": self._cpu_online,
+            "device_unbind": self._device_unbind,
+            "device_bind": self._device_bind,
             "load": self._load,
             "unload": self._unload,
             "channel_attach": self._channel_attach,
@@ -225,6 +227,17 @@ class Rfc:
             raise DialectError("CPU %d did not go %s, although the kernel accepted it" % (cpu, "online" if online else "offline"))
         return {}
 
+    # devices
+
+    def _device_unbind(self, address: str, driver: Optional[str], override: Optional[str], power: Dict[str, str]) -> Dict[str, Any]:
+        return devices.take(self.system, address, power)
+
+    def _device_bind(self, address: str, driver: Optional[str], override: Optional[str], power: Dict[str, str]) -> Dict[str, Any]:
+        owner = next((name for name, one in sorted(self.busy.items()) if address in specs.devices_of(one)), None)
+        if owner is not None:
+            raise DialectError("PCI device %s cannot go back to the host while %s uses it; stop %s first" % (address, owner, owner))
+        return devices.give_back(self.system, address, driver, override, power)
+
     # images
 
     def _load(self, spec: Dict[str, Any]) -> Dict[str, Any]:
@@ -235,6 +248,7 @@ class Rfc:
         nonce = self.system.nonce()
         built = self.system.assemble(image.boot_spec(spec, facts, self.system.read(MKSTOCK + "info"), nonce))
         image.prove(spec, built.segments, facts, self.busy)
+        devices.quiet(self.system, specs.devices_of(spec))
         self.system.load(built.entry, built.segments)
         if built.entry not in self._entries():
             raise DialectError(
@@ -346,6 +360,7 @@ class Rfc:
             result = self._kill(spec, running)
         else:
             self._reset(spec["cpus"])
+        devices.quiet(self.system, specs.devices_of(spec))
         self.busy.pop(spec["name"], None)
         self.nonces.pop(spec["name"], None)
         return result

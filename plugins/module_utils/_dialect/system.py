@@ -49,6 +49,20 @@ class System:
         except OSError as error:
             raise DialectError("the kernel refused %r for /%s: %s" % (text, path, error.strerror)) from error
 
+    def stop_dma(self, address: str) -> None:
+        """Clear the bus master bit of a PCI function: it reaches no memory and raises no MSI from then on. Raises DialectError."""
+        path = files.path_below(self.root, "sys/bus/pci/devices/%s/config" % address)
+        try:
+            handle = os.open(path, os.O_RDWR)
+            try:
+                command = os.pread(handle, 2, 4)
+                if len(command) == 2 and command[0] & 4:
+                    os.pwrite(handle, bytes([command[0] & ~4, command[1]]), 4)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise DialectError("the DMA of PCI device %s cannot be stopped: %s" % (address, error.strerror)) from error
+
     def read_bytes(self, path: str) -> Optional[bytes]:
         """All bytes of a kernel file, read by chunks until its end (its size is a lie); None when it cannot be read.
 

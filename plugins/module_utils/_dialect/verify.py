@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Tuple
 
-from . import observe
+from .._plan.spec import devices_of
+from . import devices, observe
 from .base import OBSERVED, UNVERIFIABLE, State
 
 WAIT = 2 * observe.BEAT_WAIT  # seconds; a loaded host may let an instance miss a beat
@@ -27,6 +28,9 @@ def verify(system: Any, placed: Dict[str, Any], specs: Dict[str, Dict[str, Any]]
         for cpu in spec["cpus"]:
             if cpu in state["cpus"]["online"]:
                 differences.append("CPU %d of %s is online in the host" % (cpu, name))
+        for address in devices_of(spec):
+            if not devices.is_held(system, address):
+                differences.append("PCI device %s of %s is not kept from the host's drivers" % (address, name))
         if have is None or (have["state"] != wanted and not (wanted == "running" and have["state"] == "silent")):
             text = "" if have is None or not have["text"] else " (%s)" % have["text"]
             differences.append("%s is to be %s and is %s%s" % (name, wanted, "not there" if have is None else have["state"], text))

@@ -21,6 +21,7 @@ The bundle is plain JSON; null means "not known", never "no"::
      "tsc": {"khz", "constant", "nonstop", "clocksource"},
      "uarts": [{"device", "port", "irq"}], "la57": bool, "virtualization": "none" | str,
      "iommu": {"present": bool, "translating": bool (every device is confined), "interrupt_remapping": bool, "groups": int},
+     "pci": what pci.py tells: {"ecam": [...], "functions": {address: {...}}},
      "cache_allocation": {"supported": bool, "mounted": bool, "classes": int, "ways": int, "least_ways": int},
      "images": {path: what the image inspection tells}}
 """
@@ -30,7 +31,7 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, Optional
 
 from .._boot import inspect
-from . import cpu, dialect, files, iomem, iommu, kexec, machine, memory, resctrl, tsc, uart
+from . import cpu, dialect, files, iomem, iommu, kexec, machine, memory, pci, resctrl, tsc, uart
 
 Facts = Dict[str, Any]
 
@@ -55,6 +56,7 @@ def collect(root: str = "/", images: Iterable[str] = (), remembered: Optional[Di
     facts["la57"] = machine.la57(root)
     facts["virtualization"] = machine.virtualization(root)
     facts["iommu"] = iommu.iommu(root)
+    facts["pci"] = pci.pci(root)
     facts["cache_allocation"] = resctrl.cache_allocation(root)
     facts["images"] = {path: inspect.inspect(files.path_below(root, path)) for path in sorted(set(images))}
     return facts

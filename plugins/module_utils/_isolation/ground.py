@@ -7,6 +7,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Set, Tuple
 
+from .._host import iommu
 from .._layout import canonical
 
 HOST = canonical.HOST
@@ -19,7 +20,8 @@ MOST_BLOCKS = 1 << 17
 class Kernel(NamedTuple):
     """One kernel. kind: host, linux, flat or None (nobody looked into the image); the sets are None where something is not known.
 
-    words: key -> value of its own words on its command line; within: seconds after which the end of its heartbeats is noticed.
+    words: key -> value of its own words on its command line; within: seconds after which the end of its heartbeats is noticed; devices:
+    addresses of the PCI functions that the layout gives it.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Kernel(NamedTuple):
     words: Dict[str, str]
     within: Optional[float]
     trust: Optional[str]
+    devices: Tuple[str, ...] = ()
 
 
 class Ground:
@@ -132,7 +135,7 @@ class Ground:
         memory = ((where["base"], where["base"] + where["size"]),) if where["base"] is not None else ()
         words = _words(canonical.command_line(self.layout, name))
         health = instance.get("health") or {}
-        return self._kernel(
+        found = self._kernel(
             name,
             self._kind(instance),
             self._nodes(instance, memory),
@@ -141,6 +144,21 @@ class Ground:
             health.get("within"),
             instance["trust"],
         )
+        return found._replace(devices=tuple(sorted(one["pci"] for one in instance.get("devices") or ())))
+
+    def translated(self, addresses: Tuple[str, ...]) -> Optional[bool]:
+        """Whether an IOMMU confines each of these PCI functions; None where that is not known of one and no other is free."""
+        functions = self.fact("pci.functions")
+        found: List[Optional[bool]] = []
+        for address in addresses:
+            one = functions.get(address) if isinstance(functions, dict) else None
+            if not isinstance(one, dict):
+                found.append(None)
+            elif one.get("iommu_group") is None:
+                found.append(False)
+            else:
+                found.append(None if one.get("iommu_type") is None else one["iommu_type"] in iommu.TRANSLATED)
+        return False if False in found else None if None in found else True
 
     def _kernel(
         self,

@@ -51,6 +51,11 @@ def _ram(ground: Ground, one: Kernel, other: Kernel) -> Verdict:
 def _registers(ground: Ground, one: Kernel, other: Kernel) -> Verdict:
     if one.kind == HOST:
         return Verdict(SOFTWARE, "the host's drivers leave alone what it gave away; its ring 0 reaches all", (RING0,))
+    if one.kind == "linux" and one.devices:
+        why = "it is told only of its own PCI buses (%s) and of no port of others; its ring 0 reaches the IOMMU and all devices" % _owned(
+            one
+        )
+        return Verdict(SOFTWARE, why, ("layout:instances.%s.devices" % one.name, RING0))
     if one.kind == "linux" and _keeps_off_pci(one):
         why = "it is told of no PCI and of no port of others; its ring 0 reaches the IOMMU and all devices"
         return Verdict(SOFTWARE, why, ("layout:instances.%s.cmdline" % one.name, RING0))
@@ -63,11 +68,24 @@ def _registers(ground: Ground, one: Kernel, other: Kernel) -> Verdict:
 def _dma(ground: Ground, one: Kernel, other: Kernel) -> Verdict:
     evidence = "fact:iommu.translating"
     translating = ground.fact("iommu.translating")
+    if one.devices:
+        return _own_dma(ground, one)
     if translating is None:
         return Verdict(UNKNOWN, "whether an IOMMU confines devices is not known: assume that none does", (evidence,))
     if translating:
         return Verdict(HARDWARE, "the IOMMU lets a device reach only what the host mapped for it", (evidence,))
     return _without_unit(one, evidence, "no IOMMU confines all devices: one that goes wrong writes anywhere")
+
+
+def _own_dma(ground: Ground, one: Kernel) -> Verdict:
+    """Of a kernel that drives devices: whether each of them is confined, whatever holds for those of others."""
+    evidence = ("fact:pci.functions", "layout:instances.%s.devices" % one.name, "rule:dev-iommu")
+    translated = ground.translated(one.devices)
+    if translated is None:
+        return Verdict(UNKNOWN, "whether an IOMMU confines its devices (%s) is not known: assume that none does" % _owned(one), evidence)
+    if translated:
+        return Verdict(HARDWARE, "the IOMMU lets its devices (%s) reach only what was mapped for them" % _owned(one), evidence)
+    return Verdict(OPEN, "it drives %s, and no IOMMU keeps that from any memory" % _owned(one), evidence)
 
 
 def _irq(ground: Ground, one: Kernel, other: Kernel) -> Verdict:
@@ -81,6 +99,9 @@ def _irq(ground: Ground, one: Kernel, other: Kernel) -> Verdict:
 
 
 def _without_unit(one: Kernel, evidence: str, why: str) -> Verdict:
+    if one.devices:
+        why += "; it drives %s" % _owned(one)
+        return Verdict(OPEN, why, (evidence, "layout:instances.%s.devices" % one.name, "rule:dev-irq-remap"))
     if one.kind == "linux" and _keeps_off_pci(one):
         return Verdict(SOFTWARE, "it drives no device (pci=off), but " + why, (evidence, "layout:instances.%s.cmdline" % one.name))
     return Verdict(OPEN, why, (evidence,))
@@ -215,6 +236,10 @@ def _of_payload(one: Kernel, why: str) -> Verdict:
 
 def _image(one: Kernel) -> str:
     return "layout:instances.%s.image" % one.name
+
+
+def _owned(one: Kernel) -> str:
+    return ", ".join(one.devices[:3]) + (" and %d more" % (len(one.devices) - 3) if len(one.devices) > 3 else "")
 
 
 def _keeps_off_pci(one: Kernel) -> bool:

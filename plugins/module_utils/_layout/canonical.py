@@ -17,6 +17,8 @@ every key is present and null where nothing was given::
                                     "pick": "packed" | "spread"},
                            "memory": {"size": int, "base": int | null, "node": int | null},
                            "cmdline": str, "console": {"device": "ttyS1"} | null,
+                           "devices": [{"pci": "0000:01:00.0", "vendor": int | null, "device": int | null,
+                                        "alias": str | null}],
                            "state": "running" | "loaded" | "defined" | "absent",
                            "restart": "no" | "on-failure" | "always",
                            "health": {"channel": str | null, "within": float} | null,
@@ -52,6 +54,9 @@ PICKS = ("packed", "spread")
 CHANNEL_KINDS = ("ipi", "shared_memory")
 SLOTS = 64
 MESSAGE_SIZE = 256
+# Both become words of a command line and names of files.
+PCI_ADDRESS = r"[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]"
+ALIAS = r"[a-z][a-z0-9]{0,14}"
 
 
 class LayoutShapeError(shape.ShapeError):
@@ -134,6 +139,7 @@ def _fill_instance(instance: Any) -> Dict[str, Any]:
             "memory": {},
             "cmdline": "",
             "console": None,
+            "devices": [],
             "state": "running",
             "restart": "no",
             "health": None,
@@ -145,6 +151,7 @@ def _fill_instance(instance: Any) -> Dict[str, Any]:
         {"space": "logical", "ids": None, "count": None, "near": None, "whole_cores": False, "llc": None, "pick": "packed"}, full["cpus"]
     )
     full["memory"] = _with({"base": None, "node": None}, full["memory"])
+    full["devices"] = [_with({"vendor": None, "device": None, "alias": None}, one) for one in full["devices"]]
     if full["health"] is not None:
         full["health"] = _with({"channel": None, "within": 30.0}, full["health"])
     return full
@@ -187,6 +194,17 @@ _INSTANCE = shape.record(
         "trust": shape.optional(shape.text),
     },
     {
+        # layouts that a host remembers of an older release have none
+        "devices": shape.listing(
+            shape.record(
+                {
+                    "pci": shape.matching(PCI_ADDRESS, "a PCI address such as 0000:01:00.0"),
+                    "vendor": shape.optional(shape.integer()),
+                    "device": shape.optional(shape.integer()),
+                    "alias": shape.optional(shape.matching(ALIAS, "small letters and digits, at most 15")),
+                }
+            )
+        ),
         "id": shape.optional(shape.integer()),
         "placed": shape.record(
             {

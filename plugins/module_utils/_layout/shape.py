@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Callable, Dict, Optional, Tuple
 
 Path = Tuple[Any, ...]
@@ -51,6 +52,16 @@ def text(value: Any, path: Path) -> None:
     """Check for a text."""
     if not isinstance(value, str):
         raise ShapeError(path, "is {0}; it must be a text".format(_shown(value)))
+
+
+def matching(pattern: str, what: str) -> Checker:
+    """Check for a text that a pattern matches whole; `what` says it in words."""
+
+    def check(value: Any, path: Path) -> None:
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
+            raise ShapeError(path, "is {0}; it must be {1}".format(_shown(value), what))
+
+    return check
 
 
 def boolean(value: Any, path: Path) -> None:

@@ -60,6 +60,7 @@ def plan_absent(state: Dict[str, Any], facts: Dict[str, Any]) -> List[Step]:
     """The steps that take back everything that was made here, and nothing else."""
     there = {name: one for name, one in sorted((state.get("instances") or {}).items()) if one["status"] is not None}
     todo = _take_down(there, state)
+    todo += [kernfs_steps.devices_gone(one["spec"], specs.devices_of(one["spec"])) for one in there.values() if one["spec"].get("devices")]
     if there:
         todo.append(kernfs_steps.remove([one["spec"] for one in there.values()]))
     made = state.get("made") or {}
@@ -116,12 +117,14 @@ class _Planner:
         todo = [] if self.state.get("mounted") and not self.state.get("mounted_now") else [kernfs_steps.mount()]
         todo = todo if self.specs or self.there else []
         todo += _take_down({name: self.have[name] for name in sorted(self.down)}, self.state, self._stays_loaded())
+        todo += self._devices_gone()
         if self.remove:
             todo.append(kernfs_steps.remove([self.have[name]["spec"] for name in sorted(self.remove)]))
         less, more = self._handovers()
         todo += less + pool + more
         if self.create:
             todo.append(kernfs_steps.create([self.specs[name] for name in sorted(self.create)]))
+        todo += self._devices()
         todo += [kernfs_steps.load(self.specs[name]) for name in sorted(self.load)]
         todo += self._channels()
         todo += [kernfs_steps.boot(self.specs[name]) for name in sorted(self.boot)]
@@ -280,6 +283,28 @@ class _Planner:
         if not (add or remove or change.add or change.remove):
             return []
         return [kernfs_steps.pool(add, remove, change.add, change.remove, pool)]
+
+    # devices
+
+    def _devices_gone(self) -> List[Step]:
+        """What instances that are not loaded now had, and are not to have."""
+        todo = []
+        for name in sorted((self.down | self.remove | self.load) & set(self.there)):
+            stays = specs.devices_of(self.specs[name]) if name in self.specs and name not in self.remove else []
+            gone = [address for address in specs.devices_of(self.there[name]["spec"]) if address not in stays]
+            if gone:
+                todo.append(kernfs_steps.devices_gone(self.there[name]["spec"], gone))
+        return todo
+
+    def _devices(self) -> List[Step]:
+        """What instances that are about to be loaded do not have yet."""
+        todo = []
+        for name in sorted(self.load):
+            has = specs.devices_of(self.there[name]["spec"]) if name in self.there and name not in self.create else []
+            lacking = [address for address in specs.devices_of(self.specs[name]) if address not in has]
+            if lacking:
+                todo.append(kernfs_steps.devices(self.specs[name], lacking))
+        return todo
 
     # channels
 

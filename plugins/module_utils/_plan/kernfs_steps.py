@@ -5,6 +5,7 @@
 
     mount {}           pool {cpus_add, cpus_remove, memory_add, memory_remove, memory_take, had, expect}
     unmount {}         create {specs, expect}    remove {specs}    resize {spec, cpus, expect}
+    devices {name, devices, expect}    devices_gone {name, devices}
     load {spec, expect}    unload {spec}    boot {spec}    stop {spec}    wait_health {spec, within, channel}
     channel {channel}    channel_gone {name}    save {digest}
 
@@ -105,6 +106,27 @@ def resize(old: Spec, new: Spec) -> Step:
     back = Step("resize", {"spec": old, "cpus": old["apic_ids"], "expect": None}, "give %s its CPUs back" % old["name"], (), old["name"])
     said = "give %s the CPUs %s instead of %s" % (new["name"], _list(new["cpus"]), _list(old["cpus"]))
     return Step("resize", args, said, (back,), new["name"])
+
+
+def devices(spec: Spec, addresses: Sequence[str]) -> Step:
+    """Take PCI functions from the host into the pool, and give them to an instance that is not loaded."""
+    mine = [one for one in spec["devices"] if one["pci"] in addresses]
+    args = {"name": spec["name"], "devices": mine, "expect": True}
+    back = Step("devices_gone", {"name": spec["name"], "devices": mine}, _say_back(spec, addresses), (), spec["name"])
+    said = "give the PCI device%s %s to %s" % ("" if len(mine) == 1 else "s", ", ".join(addresses), spec["name"])
+    return Step("devices", args, said, (back,), spec["name"])
+
+
+def devices_gone(spec: Spec, addresses: Sequence[str]) -> Step:
+    """Give PCI functions of an instance that is not loaded back to the host."""
+    mine = [one for one in spec["devices"] if one["pci"] in addresses]
+    again = {"name": spec["name"], "devices": mine, "expect": False}
+    back = Step("devices", again, "give the PCI devices %s to %s again" % (", ".join(addresses), spec["name"]), (), spec["name"])
+    return Step("devices_gone", {"name": spec["name"], "devices": mine}, _say_back(spec, addresses), (back,), spec["name"])
+
+
+def _say_back(spec: Spec, addresses: Sequence[str]) -> str:
+    return "give the PCI device%s %s of %s back to the host" % ("" if len(addresses) == 1 else "s", ", ".join(addresses), spec["name"])
 
 
 def load(spec: Spec, expect: bool = True) -> Step:

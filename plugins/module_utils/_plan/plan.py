@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The plan: the ordered steps from what is to what is wanted. Pure; release comes before acquire.
 
-Order: detach what is loaded, empty the list, detach and stop, give back CPUs and memory, take memory and CPUs, start (the
+Order: detach what is loaded, empty the list, detach and stop, give back CPUs, devices and memory, take memory, devices and CPUs, start (the
 writer of a channel before its reader), load what is only to be loaded, remember. An empty plan means that nothing is to do.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
+from .._host import pci
 from .._layout import canonical
 from .._rules.finding import Finding
 from . import collector, ranges, steps
@@ -75,6 +76,7 @@ def plan_absent(state: Dict[str, Any], facts: Dict[str, Any]) -> List[Step]:
         if name not in loaded:
             wanted += _take_down(name, one, attached)
     wanted += [steps.cpu_online(cpu) for cpu in sorted(made.get("cpus") or []) if cpu not in state["cpus"]["online"]]
+    wanted += [steps.device_bind(address, had) for address, had in sorted((made.get("devices") or {}).items())]
     wanted += [steps.pool_remove(base, size) for base, size in made.get("pool") or []]
     wanted += [steps.memory_online(block, facts["memory"]["block_size"]) for block in sorted(made.get("blocks") or [])]
     if wanted or state.get("digest") is not None:
@@ -211,6 +213,8 @@ class _Planner:
         if self.only is not None:
             needed |= {cpu for name, one in self.have.items() if name not in self.only for cpu in one["spec"]["cpus"]}
         wanted = [steps.cpu_online(cpu) for cpu in sorted(set(self.made.get("cpus") or []) - needed) if cpu not in self.online]
+        keep = {address for _name, address in self._devices()}
+        wanted += [steps.device_bind(address, had) for address, had in sorted(self._held().items()) if address not in keep]
         surplus = ranges.subtract(ranges.sized(self.made.get("pool")), self._pool())
         wanted += [steps.pool_remove(start, end - start) for start, end in surplus]
         size = self.facts["memory"]["block_size"] or 0
@@ -223,8 +227,36 @@ class _Planner:
         if self.state.get("pool") is not None:
             missing = ranges.subtract(self._pool(), ranges.sized(self.state["pool"]))
             wanted += [steps.pool_add(start, end - start) for start, end in missing]
+        wanted += self._take_devices()
         online = self.online
         wanted += [steps.cpu_offline(cpu, name) for name in sorted(self.specs) for cpu in self.specs[name]["cpus"] if cpu in online]
+        return wanted
+
+    def _held(self) -> Dict[str, Dict[str, Any]]:
+        """The PCI functions that were taken from the host, with what they are to get back."""
+        return self.made.get("devices") or {}
+
+    def _devices(self) -> List[Tuple[str, str]]:
+        """(instance, address) of every PCI function that an instance is to have or keeps."""
+        every = dict(self.specs)
+        if self.only is not None:
+            every.update((name, one["spec"]) for name, one in self.have.items() if name not in self.only)
+        return [(name, address) for name, one in sorted(every.items()) for address in specs.devices_of(one)]
+
+    def _take_devices(self) -> List[Step]:
+        functions = (self.facts.get("pci") or {}).get("functions") or {}
+        wanted: List[Step] = []
+        for name, address in self._devices():
+            one = functions.get(address)
+            if one is None or (address in self._held() and one["driver"] is None and one["driver_override"] == pci.HOLD):
+                continue
+            power = {other: (functions.get(other) or {}).get("power") for other in [address, *(one["path"] or [])]}
+            had = {
+                "driver": one["driver"],
+                "override": None if one["driver_override"] == pci.HOLD else one["driver_override"],
+                "power": {other: word for other, word in sorted(power.items()) if word is not None and word != "on"},
+            }
+            wanted.append(steps.device_unbind(address, self._held().get(address) or had, name))
         return wanted
 
     def _start(self, names: List[str]) -> List[Step]:

@@ -48,6 +48,7 @@ def of_all(names: Iterable[str], placed: Dict[str, Any], facts: Dict[str, Any]) 
             "cmdline": cmdlines[image] + " " + own if own and cmdlines[image] else own or cmdlines[image],
             "console": one["console"],
             "channels": channels.get(name, []),
+            "devices": [{"pci": device["pci"], "alias": device["alias"]} for device in one.get("devices") or []],
         }
     return found
 
@@ -73,6 +74,11 @@ def memory_of(spec: Dict[str, Any]) -> List[ranges.Range]:
     return owned
 
 
+def devices_of(spec: Dict[str, Any]) -> List[str]:
+    """The PCI functions of an instance, by address; specs of older releases know none."""
+    return sorted(one["pci"] for one in spec.get("devices") or [])
+
+
 def differences(old: Dict[str, Any], new: Dict[str, Any]) -> List[str]:
     """What a restart would change, in words; empty when the running instance is the wanted one.
 
@@ -96,6 +102,10 @@ def differences(old: Dict[str, Any], new: Dict[str, Any]) -> List[str]:
         words.append("its command line changes from %r to %r" % (old["cmdline"], new["cmdline"]))
     if old["console"] != new["console"]:
         words.append("its console changes")
+    if devices_of(old) != devices_of(new):
+        words.append("its devices change from %s to %s" % (", ".join(devices_of(old)) or "none", ", ".join(devices_of(new)) or "none"))
+    elif sorted(old.get("devices") or [], key=_address) != sorted(new.get("devices") or [], key=_address):
+        words.append("its devices get other aliases")
     for name in sorted({one["name"] for one in old["channels"] + new["channels"]}):
         before, after = _named(name, old["channels"]), _named(name, new["channels"])
         if before != after:
@@ -151,6 +161,10 @@ def _file(what: str, image: Dict[str, Any]) -> str:
 
 def _list(cpus: List[int]) -> str:
     return ",".join(str(cpu) for cpu in cpus)
+
+
+def _address(device: Dict[str, Any]) -> str:
+    return str(device["pci"])
 
 
 def _named(name: str, channels: List[Dict[str, Any]]) -> Optional[Tuple[Any, ...]]:

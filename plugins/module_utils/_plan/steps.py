@@ -8,6 +8,7 @@ it and a later run can undo it. Each step and each inverse may be performed twic
 
     memory_offline {block}     pool_add {base, size}       cpu_offline {cpu}    load {spec}      channel_attach {name, address, end}
     memory_online  {block}     pool_remove {base, size}    cpu_online {cpu}     unload {}        channel_detach {name}
+    device_unbind, device_bind {address, driver, override, power}
     boot {spec}    wait_health {spec, within, channel}     stop {spec}          save {digest}
 """
 
@@ -126,6 +127,24 @@ def cpu_online(cpu: int) -> Step:
     """Bring a logical CPU online in the host."""
     back = Step("cpu_offline", {"cpu": cpu}, "take CPU %d offline in the host" % cpu)
     return Step("cpu_online", {"cpu": cpu}, "bring CPU %d online in the host" % cpu, (back,))
+
+
+def device_unbind(address: str, had: Dict[str, Any], instance: Optional[str] = None) -> Step:
+    """Take a PCI function from its driver of the host, and keep all drivers off it. had: what it gets back, see device_bind."""
+    args = dict(had, address=address)
+    driver = had["driver"]
+    back = Step("device_bind", args, "give PCI device %s back to the host%s" % (address, " (%s)" % driver if driver else ""))
+    say = "take PCI device %s from %s" % (address, "the host's driver %s" % driver if driver else "the host, where it has no driver")
+    return Step("device_unbind", args, say, (back,), instance)
+
+
+def device_bind(address: str, had: Dict[str, Any]) -> Step:
+    """Give a PCI function back to the host: had is {"driver": its name or None, "override": what driver_override said, "power": {address
+    of it and of each bridge before it: "auto" where the host was allowed to let it sleep}}."""
+    args = dict(had, address=address)
+    back = Step("device_unbind", args, "take PCI device %s from the host again" % address)
+    say = "give PCI device %s back to the host%s" % (address, " (%s)" % had["driver"] if had["driver"] else "")
+    return Step("device_bind", args, say, (back,))
 
 
 def load(spec: Spec, args: Optional[Dict[str, Any]] = None) -> Step:

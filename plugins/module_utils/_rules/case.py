@@ -170,6 +170,20 @@ class Case:
         return [(name, device) for name, device in mine if device.startswith("ttyS")]
 
     @cached_property
+    def devices(self) -> List[Tuple[str, int, Dict[str, Any]]]:
+        """(instance, place in its list, what it asks for) for every device that is given away."""
+        owners = [(name, instance["devices"]) for name, instance in self.instances.items() if instance.get("devices")]
+        return [(name, number, one) for name, devices in owners for number, one in enumerate(devices)]
+
+    @cached_property
+    def devices_of(self) -> Dict[str, List[str]]:
+        """The addresses of the devices of each instance that has some."""
+        found: Dict[str, List[str]] = {}
+        for name, _number, one in self.devices:
+            found.setdefault(name, []).append(one["pci"])
+        return found
+
+    @cached_property
     def channels_of(self) -> Dict[str, List[str]]:
         """The channels that end at each instance or at the host, by name in order."""
         found: Dict[str, List[str]] = {}

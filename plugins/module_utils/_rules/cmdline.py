@@ -249,7 +249,12 @@ def cmd_firmware(case: Case) -> Iterator[Outcome]:
 )
 def cmd_pci(case: Case) -> Iterator[Outcome]:
     for name, word in case.lines.linux("pci"):
-        if "off" not in word.partition("=")[2].split(","):
+        wishes = set(word.partition("=")[2].split(","))
+        if name in case.devices_of:
+            if wishes & {"off", "nomsi", "nommconf"}:
+                message = "{0} has {1!r} on its command line, which takes its own devices away from it.".format(name, word)
+                yield fail(message, at_cmdline(name), "remove it, or the devices")
+        elif "off" not in wishes:
             message = "{0} has {1!r} on its command line, which replaces the loader's pci=off.".format(name, word)
             yield fail(message, at_cmdline(name), "remove it: an instance has no devices of its own")
 

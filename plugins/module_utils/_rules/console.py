@@ -106,7 +106,7 @@ def con_port(case: Case) -> Iterator[Outcome]:
     "con-reserve",
     "error",
     "The UARTs of others can be kept from every instance",
-    "reserve= holds four ranges; an instance probes any UART beyond those, and writes to it.",
+    "reserve= holds four ranges, one of them for the ports of PCI in an instance with devices; it probes any UART beyond those.",
     needs=("uarts",),
     source=PARAMETERS + ", reserve=; kernel/resource.c, MAXRESERVE",
 )
@@ -116,11 +116,14 @@ def con_reserve(case: Case) -> Iterator[Outcome]:
     words: Dict[str, int] = {}
     for name, word in case.lines.linux("reserve"):
         words[name] = words.get(name, 0) + len(word.partition("=")[2].split(",")) // 2
-    for name in case.linux if len(ports) > cmdline.MAX_RESERVE else words:
+    owning = case.devices_of
+    for name in case.linux if len(ports) > cmdline.MAX_RESERVE else sorted({*words, *(one for one in owning if case.is_linux(one))}):
         others = len(ports - {own.get(name)})
-        if others + words.get(name, 0) > cmdline.MAX_RESERVE:
-            message = "{0} needs {1} ranges in reserve= ({2} UARTs of others, {3} of its own words), and the kernel takes {4}.".format(
-                name, others + words.get(name, 0), others, words.get(name, 0), cmdline.MAX_RESERVE
+        needed = others + words.get(name, 0) + (name in owning)
+        if needed > cmdline.MAX_RESERVE:
+            of_pci = ", 1 for PCI" if name in owning else ""
+            message = "{0} needs {1} ranges in reserve= ({2} UARTs of others{3}, {4} of its own words), and the kernel takes {5}.".format(
+                name, needed, others, of_pci, words.get(name, 0), cmdline.MAX_RESERVE
             )
             yield fail(message, at_cmdline(name), "remove reserve= from its command line, or UARTs from the machine")
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, List, Optional
 
 from .._plan import collector
-from . import channel, cmdline, console, cpu, host, image, kernel, kernfs, memory, policy, ram, topology
+from . import bus, channel, cmdline, console, cpu, device, host, image, kernel, kernfs, memory, policy, ram, topology
 from .case import Case
 from .finding import Finding
 from .registry import REGISTRY, Outcome, Rule, metadata
 
 # The order of the report: what is declared first, what holds it up last.
-GROUPS = (cpu, topology, memory, ram, image, kernel, cmdline, console, channel, host, kernfs, policy)
+GROUPS = (cpu, topology, memory, ram, image, kernel, cmdline, console, channel, device, bus, host, kernfs, policy)
 
 _ORDERED: List[Rule] = [one for group in GROUPS for one in REGISTRY.values() if one.group == group.__name__.rsplit(".", 1)[-1]]
 

@@ -206,6 +206,85 @@ class CacheAllocation(Known):
     least_ways: Small | None = Field(default=None, description="The fewest parts that a class must have.")
 
 
+class Resource(Known):
+    """One range of addresses that a PCI function answers to, or that a bridge passes on."""
+
+    kind: t.Literal["io", "memory"] = Field(description="I/O ports or memory.")
+    start: Bytes = Field(description="First address.")
+    end: Bytes = Field(description="Last address.")
+    prefetch: bool = Field(default=False, description="Whether it may be read ahead.")
+    wide: bool = Field(default=False, description="Whether it may lie above 4 GiB.")
+    assigned: bool = Field(default=True, description="Whether the firmware or the kernel gave it a place.")
+
+
+Resources = t.Annotated[list[Resource], Field(fail_fast=True, max_length=64)]
+Bus = t.Annotated[int, Field(ge=0, le=255)]
+PciAddress = t.Annotated[str, Field(pattern=r"^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$")]
+
+
+class PciBridge(Known):
+    """What a PCI bridge leads to."""
+
+    secondary: Bus | None = Field(default=None, description="The bus behind it.")
+    subordinate: Bus | None = Field(default=None, description="The last bus behind it.")
+    conventional: bool | None = Field(default=None, description="Whether it leads to conventional PCI, which tells no senders apart.")
+    windows: Resources | None = Field(default=None, description="The addresses that it passes on.")
+
+
+class PciUse(Known):
+    """What the host does with a PCI function."""
+
+    kind: t.Literal["root", "mount", "swap", "route", "address", "upper"] = Field(
+        description="Root file system, another mounted one, swap, default route, another address or route, part of a bridge or bond."
+    )
+    name: Word = Field(description="The block device or network interface.")
+
+
+class PciFunction(Known):
+    """One PCI function."""
+
+    vendor: t.Annotated[int, Field(ge=0, le=0xFFFF)] | None = Field(default=None, description="Vendor id.")
+    device: t.Annotated[int, Field(ge=0, le=0xFFFF)] | None = Field(default=None, description="Device id.")
+    class_: t.Annotated[int, Field(ge=0, le=0xFFFFFF)] | None = Field(default=None, alias="class", description="Class code.")
+    driver: Word | None = Field(default=None, description="The host's driver; null: none.")
+    driver_override: Word | None = Field(default=None, description="The only driver that may take it.")
+    power: Word | None = Field(default=None, description="on: the host never lets it sleep.")
+    numa_node: Small | None = Field(default=None, description="NUMA node.")
+    iommu_group: Small | None = Field(default=None, description="IOMMU group; null: none.")
+    iommu_type: Word | None = Field(default=None, description="Kind of its group's default domain: DMA, DMA-FQ, identity, blocked.")
+    msi: Small | None = Field(default=None, description="Most MSI vectors, 0 for none.")
+    msix: Small | None = Field(default=None, description="Most MSI-X vectors, 0 for none.")
+    bars: Resources | None = Field(default=None, description="What it answers to.")
+    path: t.Annotated[list[PciAddress], Field(fail_fast=True, max_length=256)] | None = Field(
+        default=None, description="The bridges on the way to it, the one at the root first."
+    )
+    reset: t.Annotated[list[Word], Field(fail_fast=True, max_length=16)] | None = Field(default=None, description="How it can be reset.")
+    physical_function: PciAddress | None = Field(default=None, description="The function that it is a virtual one of.")
+    virtual_functions: Small | None = Field(default=None, description="How many virtual functions of it are in use.")
+    bridge: PciBridge | None = Field(default=None, description="What it leads to, for a bridge.")
+    uses: t.Annotated[list[PciUse], Field(fail_fast=True, max_length=4096)] | None = Field(
+        default=None, description="What the host does with it."
+    )
+
+
+class Ecam(Known):
+    """One window through which configuration space is reached by memory."""
+
+    base: Bytes = Field(description="Where its first bus begins.")
+    segment: Small = Field(description="PCI segment (domain).")
+    first_bus: Bus = Field(description="First bus.")
+    last_bus: Bus = Field(description="Last bus.")
+
+
+class Pci(Known):
+    """What is on the PCI buses."""
+
+    ecam: t.Annotated[list[Ecam], Field(fail_fast=True, max_length=4096)] | None = Field(
+        default=None, description="Windows of configuration space; null without privilege."
+    )
+    functions: dict[PciAddress, PciFunction] = Field(description="Each function by its address.", max_length=65536)
+
+
 class Load(Known):
     """One loadable segment of an ELF kernel, in bytes."""
 
@@ -257,6 +336,7 @@ class Facts(Known):
     la57: bool | None = Field(default=None, description="Whether it runs with five-level paging.")
     virtualization: Word | None = Field(default=None, description="Who makes the machine; none on bare metal.")
     iommu: Iommu = Field(default_factory=Iommu, description="What confines its devices.")
+    pci: Pci | None = Field(default=None, description="What is on its PCI buses; null: not known, as in bundles of older releases.")
     cache_allocation: CacheAllocation = Field(default_factory=CacheAllocation, description="How its last-level caches can be divided.")
     images: dict[str, Image] = Field(default_factory=dict, description="What was looked into, by path.")
     origin: Word | None = Field(default=None, description="Where an example comes from: constructed, or a boot of the lab.")
@@ -276,7 +356,7 @@ def facts_schema() -> dict[str, t.Any]:
 def complete(raw: dict[str, t.Any]) -> dict[str, t.Any]:
     """The bundle with null for what it leaves out. Raises pydantic's ValidationError; see faults()."""
     require()
-    checked: dict[str, t.Any] = Facts.model_validate(raw).model_dump(exclude_unset=False)
+    checked: dict[str, t.Any] = Facts.model_validate(raw).model_dump(exclude_unset=False, by_alias=True)
     for written_later in ("origin", "redacted"):
         if checked[written_later] is None:
             del checked[written_later]

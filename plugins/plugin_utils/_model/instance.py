@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from .._pydantic import Field, GetJsonSchemaHandler, model_validator
+from .device import Device
 from .memory import Memory
 from .spelling import CPUS_PATTERN, Count, CpuList, Duration, Name, Strict, Switch, Text, one_of, refuse
 
@@ -125,6 +126,11 @@ class Instance(Strict):
     memory: Memory = Field(description="Its private memory, out of the pool.")
     cmdline: Text = Field(default="", description="Appended to the command line of the image.")
     console: Console | None = Field(default=None, description="The serial port that belongs to it.")
+    devices: list[Device] = Field(
+        default_factory=list,
+        description="PCI functions that belong to it, taken from the host while it is defined. All of a bus go together.",
+        max_length=64,
+    )
     state: one_of("running", "loaded", "defined", "absent") = Field(  # type: ignore[valid-type]
         default="running",
         description="What is wanted: running; loaded (in memory, not started); defined (known, nothing done); absent (stopped and gone).",

@@ -6,6 +6,7 @@
  * driver and brought to an instance is seize() and release().
  */
 #include "kernfs.h"
+#include "pci.h"
 
 #include <linux/kernel.h>
 #include <linux/slab.h>
@@ -15,11 +16,13 @@ LIST_HEAD(mk_devices);		/* free ones of the pool */
 /* The host lets go of the device, or takes it back. */
 static int seize(struct mk_device *device)
 {
-	return -ENODEV;
+	return device->pci ? mk_pci_seize(device) : -ENODEV;
 }
 
 static void release(struct mk_device *device)
 {
+	if (device->pci)
+		mk_pci_release(device);
 }
 
 static bool same(const struct mk_device *a, const struct mk_device *b)

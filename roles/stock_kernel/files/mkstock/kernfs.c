@@ -5,6 +5,7 @@
  * The kernfs ABI as a part of the module: objects with a name in its file system, and the order of start and stop.
  */
 #include "kernfs.h"
+#include "pci.h"
 
 #include <linux/dcache.h>
 #include <linux/fs.h>
@@ -72,12 +73,21 @@ int mk_kernfs_start(void)
 	ret = mk_contig_start();
 	if (ret)
 		return ret;
-	ret = mk_kimage_start();
+	ret = mk_pci_start();
 	if (ret)
 		return ret;
+	ret = mk_kimage_start();
+	if (ret)
+		goto stop_pci;
 	ret = mk_fs_start();
 	if (ret)
-		mk_kimage_stop();
+		goto stop_kimage;
+	return 0;
+
+stop_kimage:
+	mk_kimage_stop();
+stop_pci:
+	mk_pci_stop();
 	return ret;
 }
 
@@ -94,4 +104,5 @@ void mk_kernfs_stop(void)
 	mk_cpus_release();
 	mk_chunks_release();
 	mutex_unlock(&mk_tree_lock);
+	mk_pci_stop();
 }

@@ -21,6 +21,7 @@
 #include <linux/sizes.h>
 
 struct inode;
+struct pci_dev;
 
 #define MK_FS_TYPE		"multikernel"
 #define MK_FS_MAGIC		0x6d6b6673
@@ -90,6 +91,7 @@ struct mk_device {
 	bool pci;
 	u32 domain, bus, slot, function, vendor, device;
 	char name[32], alias[32], acpi_hid[16];
+	struct pci_dev *pdev;		/* while it is taken from the host */
 };
 extern struct list_head mk_devices;
 int mk_device_parse(const struct mk_fdt *fdt, int node, struct mk_device **device);

@@ -6,6 +6,7 @@
  */
 #include "kernfs.h"
 #include "mailbox.h"
+#include "pci.h"
 
 #include <linux/delay.h>
 #include <linux/kernel.h>
@@ -25,6 +26,8 @@ void mk_spawn_stop_cpus(struct mk_spawn *spawn)
 
 	for (i = 0; i < spawn->nr_cpus; i++)
 		mk_instance_kill(spawn->cpus[i]);
+	/* its devices went on until now */
+	mk_pci_quiet(&spawn->devices);
 	if (spawn->state != MK_ACTIVE)
 		return;
 	mk_spawn_set(spawn, spawn->image ? MK_LOADED : MK_READY);

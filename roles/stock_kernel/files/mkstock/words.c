@@ -51,7 +51,7 @@ static __printf(2, 3) void add(struct line *line, const char *format, ...)
 }
 
 /* The UARTs that its own console= does not name: an 8250 driver would take them from their owners. */
-static void add_reserve(struct line *line, const char *own)
+static void add_reserve(struct line *line, const char *own, bool pci)
 {
 	static const unsigned int ports[] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
 	const char *comma = "reserve=";
@@ -65,8 +65,21 @@ static void add_reserve(struct line *line, const char *own)
 		add(line, "%s0x%x,8", comma, ports[i]);
 		comma = ",";
 	}
-	if (*comma == ',')
+	/* configuration space by ports is the host's; the kernel takes four ranges in all */
+	if (pci)
+		add(line, "%s0xcf8,8", comma);
+	if (pci || *comma == ',')
 		add(line, " ");
+}
+
+static void add_devices(struct line *line, const struct mk_spawn *spawn)
+{
+	const struct mk_device *device;
+
+	list_for_each_entry(device, &spawn->devices, node)
+		if (device->pci)
+			add(line, "multikernel.device=%s%s%04x:%02x:%02x.%x ", device->alias, *device->alias ? "@" : "",
+			    device->domain, device->bus, device->slot, device->function);
 }
 
 static void add_linux(struct line *line, const struct mk_spawn *spawn, const struct mk_file_image *image)
@@ -96,7 +109,7 @@ static void add_linux(struct line *line, const struct mk_spawn *spawn, const str
 	if (!find_word(own, "nr_cpus"))
 		add(line, "nr_cpus=%u ", spawn->nr_cpus);
 	if (!find_word(own, "reserve"))
-		add_reserve(line, own);
+		add_reserve(line, own, !list_empty(&spawn->devices));
 }
 
 /* -EINVAL when it is longer than the kernel takes. */
@@ -114,6 +127,8 @@ int mk_words(char *text, size_t size, const struct mk_spawn *spawn, const struct
 		add(&line, "multikernel.name=%s ", spawn->name);
 	if (!find_word(own, "multikernel.mailbox"))
 		add(&line, "multikernel.mailbox=0x%llx ", mk_spawn_base(spawn)->range.start);
+	if (!find_word(own, "multikernel.device"))
+		add_devices(&line, spawn);
 	add(&line, "%s", own);
 	return line.used < size && line.used <= plan->cmdline_size ? 0 : -EINVAL;
 }

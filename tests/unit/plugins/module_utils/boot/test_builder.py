@@ -97,6 +97,26 @@ def test_the_same_input_gives_the_same_file_below_the_cache(busybox: str, tmp_pa
     assert path.stat().st_mtime_ns == written, "an equal file is left alone"
 
 
+def test_a_driver_comes_with_what_it_needs_in_the_order_of_loading(busybox: str, vmlinux: Callable[..., bytes], tmp_path: Path) -> None:
+    folder = tmp_path / "lib" / "modules" / "6.1.0-x"
+    for name, needs in (("e1000e", b"ptp"), ("ptp", b"pps-core"), ("pps_core", b"")):
+        data = vmlinux() + b"\0depends=" + needs + b"\0vermagic=6.1.0-x SMP \0"
+        (folder / "kernel").mkdir(parents=True, exist_ok=True)
+        packed = name == "ptp"
+        (folder / "kernel" / (name + (".ko.xz" if packed else ".ko"))).write_bytes(lzma.compress(data) if packed else data)
+    output = tmp_path / "image.gz"
+    # without strip the bytes stay as they are: these are no real modules
+    done = run("--busybox", busybox, "--driver", "%s:e1000e" % folder, "--output", str(output), PATH=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    names = [name for name in contents(str(output)) if name.startswith("lib/drivers/6.1.0-x/")]
+    assert sorted(name.rsplit("/", 1)[1] for name in names) == ["e1000e-00-pps_core.ko", "e1000e-01-ptp.ko", "e1000e-02-e1000e.ko"]
+
+
+def test_a_driver_that_is_not_there_is_told(busybox: str, tmp_path: Path) -> None:
+    done = run("--busybox", busybox, "--driver", "%s:e1000e" % tmp_path, "--output", str(tmp_path / "image.gz"))
+    assert (done.returncode, done.stderr) == (1, "instance-image: there is no module e1000e below %s\n" % tmp_path)
+
+
 def test_what_cannot_run_is_refused(vmlinux: Callable[..., bytes], busybox: str, stored: Callable[..., str], tmp_path: Path) -> None:
     for arguments, sentence in (
         (["--busybox", stored(vmlinux(interp=True), "dynamic")], "needs shared libraries"),

@@ -109,6 +109,19 @@ def test_reserve_is_shared_with_the_user_and_counted() -> None:
         linux("reserve=0xcf8,8,0x60,4")
 
 
+def test_an_instance_with_devices_looks_for_them_but_never_by_the_hosts_ports() -> None:
+    words = linux(pci=True)
+    assert not [word for word in words if word.startswith("pci=")]
+    assert "reserve=0x3f8,8,0x3e8,8,0x2e8,8,0xcf8,8" in words
+    with pytest.raises(CommandLineError, match=r"5 ranges \(4 UARTs of others, 1 for PCI"):
+        linux(pci=True, console=None, other_uarts=[COM1, COM2, COM3, COM4])
+
+
+def test_devices_are_named_with_their_aliases() -> None:
+    words = cmdline.own_words("web", 0x40000000, [], [("0000:01:00.0", "wire"), ("0000:01:00.1", None)])
+    assert words[2:] == ["multikernel.device=wire@0000:01:00.0", "multikernel.device=0000:01:00.1"]
+
+
 def test_without_an_initrd_there_is_no_rdinit() -> None:
     assert "rdinit=/init" not in linux(initrd=False)
 

@@ -26,6 +26,7 @@ KEYS = [
     "la57",
     "lockdown",
     "memory",
+    "pci",
     "privileged",
     "tsc",
     "uarts",

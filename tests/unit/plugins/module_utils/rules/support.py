@@ -13,6 +13,8 @@ from ansible_collections.multikernel.core.plugins.module_utils._boot import chan
 from ansible_collections.multikernel.core.plugins.module_utils._host import facts as host_facts
 from ansible_collections.multikernel.core.plugins.module_utils._layout import canonical
 
+from . import machine_pci
+
 HOSTS = pathlib.Path(__file__).parents[3] / "fixtures" / "hosts"
 MIB = 1 << 20
 DIGEST = "5" * 64
@@ -160,6 +162,7 @@ def good_facts(machine: str = "lab-mkstock") -> Facts:
     found: Facts = json.loads(_FACTS[machine])
     found["tsc"]["nonstop"] = True
     found["images"] = copy.deepcopy(IMAGES)
+    found["pci"] = machine_pci.machine()
     return found
 
 

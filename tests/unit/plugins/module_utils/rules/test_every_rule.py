@@ -12,6 +12,7 @@ from . import (
     cases_channel,
     cases_cmdline,
     cases_cpu,
+    cases_device,
     cases_host,
     cases_image,
     cases_kernfs,
@@ -32,6 +33,7 @@ MODULES = (
     cases_cmdline,
     cases_words,
     cases_channel,
+    cases_device,
     cases_host,
     cases_kernfs,
 )
@@ -59,6 +61,11 @@ BESIDES = {
     "sec-grade": ({"chan-trust", "sec-one-trust"}, "the grade falls because of two labels, which also talk"),
     "chan-numa": ({"chan-doorbell"}, "the ends of the case are put on one node by hand"),
 }
+# No machine of the tests has an IOMMU in the cases of devices.
+BESIDES.update({rule: ({"dev-iommu"}, "no IOMMU confines the card of the case") for rule in RULES if rule.startswith("dev-")})
+BESIDES["dev-iommu"] = (set(), "")
+BESIDES["dev-irq-remap"] = ({"dev-mapped"}, "the card of the case is confined, and mkstock cannot use that")
+BESIDES["con-reserve"] = BESIDES["cmd-pci"] = BESIDES["dev-msi"]
 NEEDS = [(one["id"], need) for one in engine.rules() for need in one["needs"]]
 
 

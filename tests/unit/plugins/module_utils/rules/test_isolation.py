@@ -12,6 +12,7 @@ from ansible_collections.multikernel.core.plugins.module_utils._isolation import
 from ansible_collections.multikernel.core.plugins.module_utils._isolation.ground import Ground
 from ansible_collections.multikernel.core.plugins.module_utils._rules import engine
 
+from .machine_pci import CARD
 from .support import good_facts, good_layout, place
 
 RULES = {one["id"] for one in engine.rules()}
@@ -99,6 +100,41 @@ def test_devices_are_judged_by_the_iommu_and_what_is_not_known_is_not_passed(val
     for way in ("dma", "irq"):
         assert one(found, "web", "rt", way).verdict == of_web
         assert one(found, "rt", "web", way).verdict == of_rt
+
+
+def with_card(kind, group):
+    def change(layout, facts):
+        layout["instances"]["web"]["devices"] = [{"pci": CARD, "vendor": None, "device": None, "alias": None}]
+        facts["iommu"] = {"translating": True, "interrupt_remapping": False}
+        facts["pci"]["functions"][CARD].update(iommu_group=group, iommu_type=kind)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("kind", "group", "expected"),
+    [("DMA", 3, "prevented-by-hardware"), ("identity", 3, "open"), (None, 3, "unknown"), (None, None, "open")],
+)
+def test_dma_of_a_kernel_with_devices_is_judged_by_what_confines_those(kind, group, expected):
+    found = ground(change=with_card(kind, group))
+    cell = one(found, "web", "host", "dma")
+    assert cell.verdict == expected
+    assert CARD in cell.why
+    assert one(found, "rt", "web", "dma").verdict == "prevented-by-hardware"
+
+
+def test_interrupts_of_a_kernel_with_devices_are_open_without_remapping():
+    cell = one(ground(change=with_card("DMA", 3)), "web", "rt", "irq")
+    assert cell.verdict == "open"
+    assert CARD in cell.why
+
+
+def test_device_that_the_facts_do_not_know_is_not_passed():
+    def change(layout, facts):
+        with_card("DMA", 3)(layout, facts)
+        facts["pci"] = None
+
+    assert one(ground(change=change), "web", "host", "dma").verdict == "unknown"
 
 
 def test_interrupts_of_a_payload_are_noticed_where_heartbeats_are_watched():

@@ -12,7 +12,7 @@ from ansible_collections.multikernel.core.plugins.plugin_utils._model.layout imp
 
 Layout = dict[str, t.Any]
 NAME = "use letters, digits, '-', '_' and single dots, starting with a letter or digit, at most 31 characters"
-INSTANCE_KEYS = "image, cpus, memory, cmdline, console, state, restart, health, id, trust"
+INSTANCE_KEYS = "image, cpus, memory, cmdline, console, devices, state, restart, health, id, trust"
 
 # Where, what is written there (... removes the key), and the sentence.
 CASES: list[tuple[str, t.Any, str]] = [
@@ -85,6 +85,41 @@ CASES: list[tuple[str, t.Any, str]] = [
         "instances.rt.cpus",
         "apic:",
         'instances.rt.cpus: the CPU list is empty (write the kernel\'s list format in quotes, for example "2" or "0-3,8,10-14:2")',
+    ),
+    (
+        "instances.rt.devices",
+        ["01:00.0"],
+        "instances.rt.devices[0]: '01:00.0' lacks the PCI domain (write \"0000:01:00.0\" if it is in the first domain)",
+    ),
+    (
+        "instances.rt.devices",
+        ["0000:01:00.8"],
+        "instances.rt.devices[0]: '0000:01:00.8' is no PCI address (write domain:bus:device.function in quotes, for example \"0000:01:00.0\"; lspci -D prints it)",  # noqa: E501
+    ),
+    (
+        "instances.rt.devices",
+        "0000:01:00.0",
+        "instances.rt.devices: expected a list, found '0000:01:00.0' (write one item per line, each after a dash)",
+    ),
+    (
+        "instances.rt.devices",
+        [{"vendor": 1}],
+        "instances.rt.devices[0]: the key 'pci' is missing (its address: domain, bus, device and function)",
+    ),
+    (
+        "instances.rt.devices",
+        [{"pci": "0000:01:00.0", "vendor": "8086"}],
+        "instances.rt.devices[0].vendor: '8086' is no PCI id (write four hexadecimal digits, for example 0x8086; lspci -n prints them)",
+    ),
+    (
+        "instances.rt.devices",
+        [{"pci": "0000:01:00.0", "alias": "Eth 0"}],
+        "instances.rt.devices[0].alias: 'Eth 0' is no alias (use small letters and digits, a letter first, at most 15, for example eth0)",
+    ),
+    (
+        "instances.rt.devices",
+        [{"pci": "0000:01:00.0", "aliass": "x"}],
+        "instances.rt.devices[0].aliass: unknown key 'aliass' (did you mean 'alias'?)",
     ),
     (
         "instances.rt.console",
