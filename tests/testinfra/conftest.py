@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import subprocess
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -43,3 +46,31 @@ def trouble(host) -> list[str]:
 def dialect() -> str:
     """The dialect that the scenario is about."""
     return os.environ["LAB_DIALECT"]
+
+
+class Answer(NamedTuple):
+    """What a command of the peer said, both streams."""
+
+    status: int
+    text: str
+
+
+@pytest.fixture(scope="module")
+def kerf(host):
+    """Runs a command of the peer on the machine, and holds it to its exit status."""
+
+    def run(words: str, status: int = 0) -> Answer:
+        done = host.run(f"/root/kerf-command {words} 2>&1")
+        assert done.rc == status, f"kerf {words}: exit status {done.rc}\n{done.stdout}{done.stderr}"
+        return Answer(done.rc, done.stdout)
+
+    return run
+
+
+@pytest.fixture
+def foreign():
+    """The instances of the machine that this collection did not make, as the module `layout_info` names them."""
+    words = ["ansible", "all", "-i", f"{os.environ['LAB_FOLDER']}/inventory.yml", "-m", "multikernel.core.layout_info"]
+    environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal", "ANSIBLE_NOCOLOR": "1"}
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=300, env=environment)
+    return json.loads(done.stdout.partition("=>")[2])["state"]["foreign"]["instances"]

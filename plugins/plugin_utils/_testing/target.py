@@ -224,6 +224,11 @@ class Instance:
         return [int(number) for number in self._spec["cpus"]]
 
     @property
+    def apic_ids(self) -> list[int]:
+        """The local APIC ids of its CPUs, in the same order."""
+        return [int(number) for number in self._spec["apic_ids"]]
+
+    @property
     def memory(self) -> Range:
         """Its private memory."""
         return Range(self._spec["base"], self._spec["size"])

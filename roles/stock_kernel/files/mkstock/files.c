@@ -156,5 +156,6 @@ const struct file_operations mk_file_operations = {
 	.release = file_release,
 	.read = file_read,
 	.write = file_write,
+	.fsync = noop_fsync,	/* kernfs takes it, and clients that write device_tree call it */
 	.llseek = generic_file_llseek,
 };
