@@ -154,7 +154,7 @@ class Guest:
         append = f"console=ttyS0,115200 quiet rdinit=/init panic=-1 mktest={suite}"
         append += f" {wish_of(suite, 'append') or ''} {machine.append}"
         command = ["nice", "-n", "5", machine.qemu, "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", machine.cpu]
-        command += ["-smp", "4", "-m", wish_of(suite, "memory") or machine.memory]
+        command += ["-smp", wish_of(suite, "cpus") or "4", "-m", wish_of(suite, "memory") or machine.memory]
         command += (wish_of(suite, "devices") or "").split()
         command += ["-display", "none", "-no-reboot", "-nic", "none", "-monitor", "none"]
         command += ["-serial", "stdio", "-serial", f"file:{logs}/{suite}-ttyS1.log", "-serial", f"file:{logs}/{suite}-ttyS2.log"]

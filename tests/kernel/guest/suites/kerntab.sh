@@ -92,7 +92,7 @@ fails "pool memory-add with reg" overlay /resources memory-add{ memory@0{ size:u
 fails "pool memory-remove of no chunk" overlay /resources memory-remove{ memory@0{ reg:u64=0x200000,0x200000 } }
 fails "pool cpu-remove of a CPU of the host" overlay /resources cpu-remove{ cpu@0{ reg:u64=1 } }
 fails "pool cpu-add of the boot CPU" overlay /resources cpu-add{ cpu@0{ reg:u64=0 } }
-fails "pool device-add" overlay /resources device-add{ pci@0{ pci-id:str=0000:00:1f.3 } }
+fails "pool device-add of one that is not there" overlay /resources device-add{ pci@0{ pci-id:str=0000:3f:1f.7 } }
 says '^$' "no instance came of it" ls $fs/instances
 applies "items of other names are ignored" overlay /resources memory-add{ region@0{ size:u64=4096 } }
 
