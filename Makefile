@@ -1,7 +1,7 @@
 # Copyright (c) 2026 multikernel.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-.PHONY: help setup demo demo-down check test bench clean
+.PHONY: help setup demo demo-down check test bench bench-lab clean
 .DEFAULT_GOAL := help
 
 help:            ## Show this list
@@ -23,6 +23,10 @@ test:            ## Every test: sanity, units, artifacts, kernel module, molecul
 
 bench:           ## Measure: speed by size, start-up, a fleet, a public peer beside it
 	@scripts/run python -m benchmarks
+
+bench-lab:       ## Measure on a lab machine: 20 kernels by one apply, and by a public peer's commands
+	@scripts/setup lab
+	@scripts/run python -m benchmarks.bringup
 
 setup:           ## Only make this machine ready for the above
 	@scripts/setup lab
