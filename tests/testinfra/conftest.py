@@ -71,6 +71,6 @@ def kerf(host):
 def foreign():
     """The instances of the machine that this collection did not make, as the module `layout_info` names them."""
     words = ["ansible", "all", "-i", f"{os.environ['LAB_FOLDER']}/inventory.yml", "-m", "multikernel.core.layout_info"]
-    environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal", "ANSIBLE_NOCOLOR": "1"}
+    environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
     done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=300, env=environment)
     return json.loads(done.stdout.partition("=>")[2])["state"]["foreign"]["instances"]
