@@ -162,7 +162,7 @@ class Connection(ConnectionBase):
     def _ask(self, do: str, **keys: t.Any) -> dict[str, t.Any]:
         """One request to the relay on the machine. Raises AnsibleConnectionFailure, or AnsibleError when only the request failed."""
         self._connect()
-        assert self._inner is not None
+        inner = t.cast(ConnectionBase, self._inner)
         machine = self.get_option("machine")
         request = {
             "do": do,
@@ -172,7 +172,7 @@ class Connection(ConnectionBase):
             "limit": self.get_option("limit"),
             **keys,
         }
-        status, out, err = self._inner.exec_command(command(self.get_option("python")), in_data=program(request), sudoable=False)
+        status, out, err = inner.exec_command(command(self.get_option("python")), in_data=program(request), sudoable=False)
         try:
             # an SSH server may print words of its own first
             answer = json.loads(out.strip().rpartition(b"\n")[2])

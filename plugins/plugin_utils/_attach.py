@@ -47,10 +47,10 @@ def run(words: list[str]) -> int:
     before = termios.tcgetattr(stdin) if os.isatty(stdin) else None
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as other:
         try:
-            _greet(other, before is not None)
+            _greet(_pipe(other.stderr), before is not None)
             if before is not None:
                 tty.setraw(stdin)
-            _between(other, stdin)
+            _between(_pipe(other.stdin), _pipe(other.stdout), stdin)
         except KeyboardInterrupt:
             other.terminate()
         finally:
@@ -63,10 +63,9 @@ def run(words: list[str]) -> int:
         return other.wait()
 
 
-def _greet(other: subprocess.Popen[bytes], person: bool) -> None:
+def _greet(said_by: t.IO[bytes], person: bool) -> None:
     """Wait until it is attached; words of SSH and of sudo come before."""
-    assert other.stderr
-    for said in iter(other.stderr.readline, b""):
+    for said in iter(said_by.readline, b""):
         if said == b"attached\n":
             if person:
                 sys.stderr.write("attached; Ctrl-] detaches; Enter may wake a shell\n")
@@ -74,10 +73,9 @@ def _greet(other: subprocess.Popen[bytes], person: bool) -> None:
         sys.stderr.write(said.decode("utf-8", "replace"))
 
 
-def _between(other: subprocess.Popen[bytes], stdin: int) -> None:
+def _between(to: t.IO[bytes], from_: t.IO[bytes], stdin: int) -> None:
     """Bytes both ways until Ctrl-], the end of the input, or the end of the other side."""
-    assert other.stdin and other.stdout
-    out = other.stdout.fileno()
+    out = from_.fileno()
     poll = select.poll()
     poll.register(stdin, select.POLLIN)
     poll.register(out, select.POLLIN)
@@ -91,11 +89,16 @@ def _between(other: subprocess.Popen[bytes], stdin: int) -> None:
         if stdin in events:
             data = os.read(stdin, 4096)
             typed, detached, _rest = data.partition(DETACH)
-            if not _give(other.stdin, typed) or detached:
+            if not _give(to, typed) or detached:
                 return
             if not data:
                 poll.unregister(stdin)
-                other.stdin.close()
+                to.close()
+
+
+def _pipe(end: t.IO[bytes] | None) -> t.IO[bytes]:
+    """One end of a process that was started with three pipes."""
+    return t.cast("t.IO[bytes]", end)
 
 
 def _give(to: t.IO[bytes], data: bytes) -> bool:

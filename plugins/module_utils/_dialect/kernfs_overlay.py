@@ -258,25 +258,13 @@ class _Overlay:
 
     def size_with(self, part: Operation) -> int:
         """Bytes of the blob if the part came, too."""
-        fragment, verb, item = self._placed(part)
-        added = item if item is not None else verb if verb is not None else fragment
-        assert added is not None
+        _parent, added = self._placed(part)
         return fdt.blob_size(self.bytes + fdt.node_size(added), self.names.union(fdt.property_names(added)))
 
     def add(self, part: Operation) -> None:
         """The part comes in."""
-        fragment, verb, item = self._placed(part)
-        last = self.root.children[-1].children[0] if self.root.children else None
-        if item is not None and last is not None:
-            added = item
-            last.children[-1].children.append(item)
-        elif verb is not None and last is not None:
-            added = verb
-            last.children.append(verb)
-        else:
-            assert fragment is not None
-            added = fragment
-            self.root.children.append(fragment)
+        parent, added = self._placed(part)
+        parent.children.append(added)
         self.bytes += fdt.node_size(added)
         self.names.update(fdt.property_names(added))
         self.parts.append(part)
@@ -285,16 +273,18 @@ class _Overlay:
         """What the kernel gets."""
         return _built(self.root)
 
-    def _placed(self, part: Operation) -> Tuple[Optional[fdt.Node], Optional[fdt.Node], Optional[fdt.Node]]:
-        """The part as a new fragment, or as a new verb in the last one, or as an item of its last verb; the others are None."""
+    def _placed(self, part: Operation) -> Tuple[fdt.Node, fdt.Node]:
+        """(where it goes, what goes there): the part as an item of the last verb, as a verb of the last fragment, or as a new fragment."""
         last = self.parts[-1] if self.parts else None
         if isinstance(part, Change) and isinstance(last, Change) and part.target == last.target:
+            overlay = self.root.children[-1].children[0]
             if part.verb == last.verb:
-                return None, None, _item(part.verb, part.items[0], len(self.root.children[-1].children[0].children[-1].children))
+                verb = overlay.children[-1]
+                return verb, _item(part.verb, part.items[0], len(verb.children))
             order = _ORDER[RESOURCES if part.target == RESOURCES else INSTANCES]
             if order.index(last.verb) < order.index(part.verb):
-                return None, _verb(part), None
-        return _fragment(len(self.root.children), part), None, None
+                return overlay, _verb(part)
+        return self.root, _fragment(len(self.root.children), part)
 
 
 def _parts(operation: Operation) -> List[Operation]:

@@ -172,7 +172,7 @@ def _is_locked(ground: Ground, kernel: Kernel) -> Optional[bool]:
     files = ground.fact("images")
     file = files.get(ground.layout["images"][image]["kernel"]["path"]) if isinstance(files, dict) else None
     header = (file.get("header") if isinstance(file, dict) else None) or {}
-    release = str(header.get("kernel_version") or "").split(" ")[0]
+    release = str(header.get("kernel_version") or "").partition(" ")[0]
     config = ground.fact("kernel.config") if release and release == ground.fact("kernel.release") else None
     if not isinstance(config, dict) or "SECURITY_LOCKDOWN_LSM_EARLY" not in config:
         return None

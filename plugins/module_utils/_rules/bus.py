@@ -105,8 +105,8 @@ def dev_bar(case: Case, one: Given) -> Iterator[Outcome]:
     if windows is None or function.get("bars") is None:
         yield unknown("which addresses the PCI device {0} of {1} has is not known.".format(one.address, one.name), one.path)
         return
-    for bar in pci_bus.outside(function, windows)[:1]:
-        what = "0x{0:x}-0x{1:x}".format(bar["start"], bar["end"]) if bar["assigned"] else "without a place"
+    for memory in pci_bus.outside(function, windows)[:1]:
+        what = "0x{0:x}-0x{1:x}".format(memory["start"], memory["end"]) if memory["assigned"] else "without a place"
         bridge = pci_bus.bridge_of(known, one.address)
         message = "the PCI device {0} of {1} has memory {2}, outside what its bridge {3} passes on.".format(
             one.address, one.name, what, bridge

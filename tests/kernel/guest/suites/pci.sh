@@ -1,6 +1,6 @@
 # Copyright (c) 2026 multikernel.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-# shellcheck shell=dash disable=SC1007,SC2034,SC2046,SC2086,SC2154  # sourced after one another; words are split on purpose
+# shellcheck shell=dash disable=SC1007,SC1083,SC2012,SC2016,SC2034,SC2045,SC2046,SC2086,SC2154  # sourced after one another; words are split on purpose; braces are words of mkt's trees
 # A network card behind a root port goes to the pool, to an instance, which answers ping, and back to the host's driver.
 # machine: devices=-netdev hubport,id=a,hubid=1 -device e1000e,netdev=a,mac=52:54:00:00:09:01,romfile= -device pcie-root-port,id=port1,bus=pcie.0,chassis=1,slot=1 -netdev hubport,id=b,hubid=1 -device e1000e,netdev=b,bus=port1,mac=52:54:00:00:09:02,romfile=
 . /lib.sh

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 multikernel.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-# shellcheck shell=dash disable=SC1007,SC2034,SC2046,SC2086,SC2154  # sourced after one another; words are split on purpose
+# shellcheck shell=dash disable=SC1007,SC1083,SC2012,SC2016,SC2034,SC2045,SC2046,SC2086,SC2154  # sourced after one another; words are split on purpose; braces are words of mkt's trees
 # The console of an instance: /dev/mktty here, mktty0 there.
 . /lib.sh
 cat /proc/cpuinfo >/tmp/cpuinfo

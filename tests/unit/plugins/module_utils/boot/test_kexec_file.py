@@ -75,7 +75,7 @@ def test_commands_carry_the_id(known: str, calls: List[Tuple[Any, ...]]) -> None
 def test_a_stock_kernel_never_sees_the_calls(tmp_path: Path, calls: List[Tuple[Any, ...]]) -> None:
     """There, the flags mean another thing, and the host's own next kernel would be prepared."""
     (tmp_path / "filesystems").write_text("nodev\tsysfs\n\tmultikernelfs\n")
-    for call in (LOAD, UNLOAD, EXEC, HALT, FORCE):
+    for call in (load_it, unload_it, exec_it, halt_it, force_it):
         for filesystems in ("filesystems", "none"):
             with pytest.raises(KexecError, match="knows no file system type 'multikernel'") as error:
                 call(str(tmp_path / filesystems))
@@ -103,37 +103,50 @@ def test_an_unknown_command_is_refused(known: str, calls: List[Tuple[Any, ...]])
     assert calls == []
 
 
-LOAD = lambda known: kexec_file.load(b"kernel", None, "", 7, known)  # noqa: E731
-UNLOAD = lambda known: kexec_file.unload(7, known)  # noqa: E731
-EXEC = lambda known: kexec_file.command(kexec_file.EXEC, 7, known)  # noqa: E731
-HALT = lambda known: kexec_file.command(kexec_file.HALT, 7, known)  # noqa: E731
-FORCE = lambda known: kexec_file.command(kexec_file.HALT_FORCE, 7, known)  # noqa: E731
+def load_it(known: str) -> None:
+    kexec_file.load(b"kernel", None, "", 7, known)
+
+
+def unload_it(known: str) -> None:
+    kexec_file.unload(7, known)
+
+
+def exec_it(known: str) -> None:
+    kexec_file.command(kexec_file.EXEC, 7, known)
+
+
+def halt_it(known: str) -> None:
+    kexec_file.command(kexec_file.HALT, 7, known)
+
+
+def force_it(known: str) -> None:
+    kexec_file.command(kexec_file.HALT_FORCE, 7, known)
 
 
 @pytest.mark.parametrize(
     ("call", "number", "words"),
     [
-        (LOAD, errno.EPERM, "cannot load the image of instance 7: it needs root .*kexec_load_disabled = 0.*lockdown"),
-        (LOAD, errno.EINVAL, "flags, or refuses the command line"),
-        (LOAD, errno.ENOENT, "no instance of this id"),
-        (LOAD, errno.EBUSY, "already has an image"),
-        (LOAD, errno.ENOEXEC, "built with CONFIG_MULTIKERNEL"),
-        (LOAD, errno.ENOMEM, "too little memory"),
-        (LOAD, errno.ENODATA, "has no signature.*unpacked from a signed bzImage has lost it"),
-        (LOAD, errno.EKEYREJECTED, "signature is not valid"),
-        (LOAD, errno.ENOKEY, "in no keyring"),
-        (LOAD, errno.ENOSYS, "CONFIG_KEXEC_FILE"),
-        (UNLOAD, errno.ENOENT, "cannot unload the image of instance 7: there is no such instance, or it has no image"),
-        (UNLOAD, errno.EBUSY, "another kexec operation"),
-        (EXEC, errno.EINVAL, "cannot start instance 7: it has no image, or no CPU"),
-        (EXEC, errno.EBUSY, "not in the state 'loaded'"),
-        (EXEC, errno.ENOSPC, "hands over"),
-        (EXEC, errno.EPERM, "needs root"),
-        (HALT, errno.ENOENT, "cannot halt instance 7: there is no such instance"),
-        (HALT, errno.EINVAL, "not active"),
-        (HALT, errno.ETIMEDOUT, "within the 30 s that the kernel waits; it can only be forced"),
-        (FORCE, errno.EINVAL, "cannot force to halt instance 7: it is neither active nor loaded"),
-        (FORCE, errno.EIO, "Input/output error"),
+        (load_it, errno.EPERM, "cannot load the image of instance 7: it needs root .*kexec_load_disabled = 0.*lockdown"),
+        (load_it, errno.EINVAL, "flags, or refuses the command line"),
+        (load_it, errno.ENOENT, "no instance of this id"),
+        (load_it, errno.EBUSY, "already has an image"),
+        (load_it, errno.ENOEXEC, "built with CONFIG_MULTIKERNEL"),
+        (load_it, errno.ENOMEM, "too little memory"),
+        (load_it, errno.ENODATA, "has no signature.*unpacked from a signed bzImage has lost it"),
+        (load_it, errno.EKEYREJECTED, "signature is not valid"),
+        (load_it, errno.ENOKEY, "in no keyring"),
+        (load_it, errno.ENOSYS, "CONFIG_KEXEC_FILE"),
+        (unload_it, errno.ENOENT, "cannot unload the image of instance 7: there is no such instance, or it has no image"),
+        (unload_it, errno.EBUSY, "another kexec operation"),
+        (exec_it, errno.EINVAL, "cannot start instance 7: it has no image, or no CPU"),
+        (exec_it, errno.EBUSY, "not in the state 'loaded'"),
+        (exec_it, errno.ENOSPC, "hands over"),
+        (exec_it, errno.EPERM, "needs root"),
+        (halt_it, errno.ENOENT, "cannot halt instance 7: there is no such instance"),
+        (halt_it, errno.EINVAL, "not active"),
+        (halt_it, errno.ETIMEDOUT, "within the 30 s that the kernel waits; it can only be forced"),
+        (force_it, errno.EINVAL, "cannot force to halt instance 7: it is neither active nor loaded"),
+        (force_it, errno.EIO, "Input/output error"),
     ],
 )
 def test_each_errno_becomes_a_sentence(
