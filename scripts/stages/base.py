@@ -47,6 +47,7 @@ class Stage:
     promise: str
     run: Callable[[], Counts]
     quick: bool = False
+    beside: bool = False  # may run at the same time as its neighbours in the list that may, too
 
 
 def run(stage: Stage) -> tuple[Counts, float]:
