@@ -6,13 +6,13 @@ mailbox of an instance of mkstock, a line on its console, and where there is nei
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Optional
 
-from . import table
 from .base import InstanceError
 from .image import MKTTY
 from .kernfs_files import Found, Tree
-from .observe import ENDED, MKSTOCK, POLL, ended, mailbox
+from .observe import POLL
+from .report import Reports
 
 SILENCE = "(none: nothing is in its mailbox; see console_logs)"
 
@@ -21,7 +21,8 @@ class Health:
     """Waits for instances. within: seconds, for those whose layout says nothing; nonces: the marks of their boots."""
 
     def __init__(self, system: Any, tree: Tree, within: float, console_logs: Dict[str, str]) -> None:
-        self.system, self.tree, self.within, self.console_logs = system, tree, within, console_logs
+        self.system, self.tree, self.within = system, tree, within
+        self.reports = Reports(system, console_logs, SILENCE)
         self.nonces: Dict[str, int] = {}
         self.consoles: Dict[str, Any] = {}  # opened before the start: the kernel keeps no history
 
@@ -46,33 +47,7 @@ class Health:
                 console.close()
 
     def _by_mailbox(self, one: Found, limit: float, channel: Optional[str]) -> Dict[str, Any]:
-        begin = self.system.monotonic()
-        while True:
-            page = mailbox(self.system, one.base or 0)
-            words = page if page is not None and page["nonce"] == self.nonces.get(one.name) else None
-            seconds = self.system.monotonic() - begin
-            if words is not None and words["state"] == "running" and words["beats"] and self._heard(channel):
-                return {"uname": words["uname"], "beats": words["beats"], "nproc": words["nproc"], "seconds": round(seconds, 3)}
-            if words is not None and words["state"] in ENDED:
-                raise InstanceError(one.name, "%s %s before it reported" % (one.name, ended(words)), self._last_words(one.name, words))
-            self._still_wanted(one, seconds, limit, page, words, channel)
-            self.system.sleep(POLL)
-
-    def _still_wanted(self, one: Found, seconds: float, limit: float, page: Any, words: Any, channel: Optional[str]) -> None:
-        if self.system.stopped is not None:
-            raise InstanceError(one.name, "the apply was ended by %s while it waited for %s" % (self.system.stopped, one.name))
-        if seconds < limit:
-            return
-        text = "%s did not report within %g s: " % (one.name, limit)
-        if page is None:
-            text += "its mailbox cannot be read on this host (neither /dev/mkstock nor /dev/mem shows it)"
-        elif words is None:
-            text += "its mailbox does not carry the mark of this boot, so its memory was overwritten"
-        elif words["state"] == "running" and channel is not None:
-            text += "it runs, but no heartbeat came over channel %s" % channel
-        else:
-            text += "its mailbox says %r after %d beats" % (words["state"], words["beats"])
-        raise InstanceError(one.name, text, self._last_words(one.name, words))
+        return self.reports.wait(one.name, one.base or 0, self.nonces.get(one.name), limit, channel)
 
     def _by_console(self, one: Found, limit: float) -> Dict[str, Any]:
         begin = self.system.monotonic()
@@ -81,29 +56,15 @@ class Health:
         while console is not None and b"\n" not in said and self.system.monotonic() - begin < limit:
             now = self.tree.instance(one.name)
             if now is None or now.status != "active":
-                raise InstanceError(one.name, "%s is no longer active" % one.name, self._last_words(one.name, None))
-            if self.system.stopped is not None:
-                raise InstanceError(one.name, "the apply was ended by %s while it waited for %s" % (self.system.stopped, one.name))
+                raise InstanceError(one.name, "%s is no longer active" % one.name, self.reports.last_words(one.name, None))
+            self.reports.refuse_when_stopped(one.name)
             said += console.read()
             if b"\n" not in said:
                 self.system.sleep(POLL)
         now = self.tree.instance(one.name)
         if now is None or now.status != "active":
-            raise InstanceError(one.name, "%s is no longer active" % one.name, self._last_words(one.name, None))
+            raise InstanceError(one.name, "%s is no longer active" % one.name, self.reports.last_words(one.name, None))
         seconds = round(self.system.monotonic() - begin, 3)
         return (
             {"console": said.decode("utf-8", "replace")[:200], "seconds": seconds} if said else {"unverifiable": True, "seconds": seconds}
         )
-
-    def _heard(self, channel: Optional[str]) -> bool:
-        attached = table.channels(self.system.read(MKSTOCK + "channels"))
-        if channel is None or attached is None:
-            return True
-        one = attached.get(channel)
-        return one is not None and one["beats"] > 0
-
-    def _last_words(self, name: str, words: Optional[Dict[str, Any]]) -> List[str]:
-        log = self.system.read(self.console_logs[name]) if name in self.console_logs else None
-        lines = [line.rstrip() for line in (log or "").splitlines() if line.strip()][-20:]
-        told = [] if words is None else [one for one in (words["uname"], words["text"]) if one]
-        return lines + ["mailbox: %s" % one for one in told] or [SILENCE]

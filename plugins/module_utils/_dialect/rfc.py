@@ -20,6 +20,7 @@ from .._plan.steps import Step
 from .._rules.finding import Finding
 from . import books, devices, image, observe, table, verify
 from .base import DialectError, InstanceError, State
+from .report import Reports
 from .system import System
 
 TABLE = "proc/multikernel"
@@ -312,46 +313,9 @@ class Rfc:
         return "strict_rfc 1" in " ".join((self.system.read(MKSTOCK + "info") or "").split())
 
     def _wait_health(self, spec: Dict[str, Any], within: Optional[float], channel: Optional[str]) -> Dict[str, Any]:
-        name = spec["name"]
         limit = self.health_within if within is None else within
-        begin = self.system.monotonic()
-        while True:
-            mailbox = observe.mailbox(self.system, spec["base"])
-            words = mailbox if mailbox is not None and mailbox["nonce"] == self.nonces.get(name) else None
-            seconds = self.system.monotonic() - begin
-            if words is not None and words["state"] == "running" and words["beats"] and self._heard(channel):
-                return {"uname": words["uname"], "beats": words["beats"], "nproc": words["nproc"], "seconds": round(seconds, 3)}
-            if words is not None and words["state"] in observe.ENDED:
-                raise InstanceError(name, "%s %s before it reported" % (name, observe.ended(words)), self._last_words(name, words))
-            if self.system.stopped is not None:
-                raise InstanceError(name, "the apply was ended by %s while it waited for %s" % (self.system.stopped, name))
-            if seconds >= limit:
-                raise InstanceError(name, self._silence(name, limit, mailbox, words, channel), self._last_words(name, words))
-            self.system.sleep(POLL)
-
-    def _heard(self, channel: Optional[str]) -> bool:
-        attached = table.channels(self.system.read(MKSTOCK + "channels"))
-        if channel is None or attached is None:
-            return True
-        one = attached.get(channel)
-        return one is not None and one["beats"] > 0
-
-    @staticmethod
-    def _silence(name: str, limit: float, mailbox: Optional[Dict[str, Any]], ours: Optional[Dict[str, Any]], channel: Optional[str]) -> str:
-        text = "%s did not report within %g s: " % (name, limit)
-        if mailbox is None:
-            return text + "its mailbox cannot be read on this host (neither /dev/mkstock nor /dev/mem shows it)"
-        if ours is None:
-            return text + "its mailbox does not carry the mark of this boot, so its memory was overwritten"
-        if ours["state"] == "running" and channel is not None:
-            return text + "it runs, but no heartbeat came over channel %s" % channel
-        return text + "its mailbox says %r after %d beats" % (ours["state"], ours["beats"])
-
-    def _last_words(self, name: str, mailbox: Optional[Dict[str, Any]]) -> List[str]:
-        log = self.system.read(self.console_logs[name]) if name in self.console_logs else None
-        lines = [line.rstrip() for line in (log or "").splitlines() if line.strip()][-20:]
-        words = [] if mailbox is None else [one for one in (mailbox["uname"], mailbox["text"]) if one]
-        return lines + ["mailbox: %s" % one for one in words] or [SILENCE]
+        reports = Reports(self.system, self.console_logs, SILENCE)
+        return reports.wait(spec["name"], spec["base"], self.nonces.get(spec["name"]), limit, channel)
 
     def _stop(self, spec: Dict[str, Any]) -> Dict[str, Any]:
         running = table.instances(self.system.read(MKSTOCK + "instances"))

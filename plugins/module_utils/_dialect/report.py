@@ -1,0 +1,69 @@
+# Copyright (c) 2026 multikernel.core contributors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The report of an instance that was started: its own word in its mailbox, awaited, or what is known where it does not come."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional
+
+from . import table
+from .base import InstanceError
+from .observe import ENDED, MKSTOCK, POLL, ended, mailbox
+
+
+class Reports:
+    """Waits for instances of one host. silence: what is shown in place of last words where there are none."""
+
+    def __init__(self, system: Any, console_logs: Dict[str, str], silence: str) -> None:
+        self.system, self.console_logs, self.silence = system, console_logs, silence
+
+    def wait(self, name: str, base: int, nonce: Optional[int], limit: float, channel: Optional[str]) -> Dict[str, Any]:
+        """{"uname", "beats", "nproc", "seconds"} of the boot with this nonce, whose mailbox is at base.
+
+        Raises InstanceError when it ended, when it says nothing for `limit` seconds, or when the apply is to end. With a channel
+        a heartbeat must have come over it, too.
+        """
+        begin = self.system.monotonic()
+        while True:
+            page = mailbox(self.system, base)
+            words = page if page is not None and page["nonce"] == nonce else None
+            seconds = self.system.monotonic() - begin
+            if words is not None and words["state"] == "running" and words["beats"] and self._heard(channel):
+                return {"uname": words["uname"], "beats": words["beats"], "nproc": words["nproc"], "seconds": round(seconds, 3)}
+            if words is not None and words["state"] in ENDED:
+                raise InstanceError(name, "%s %s before it reported" % (name, ended(words)), self.last_words(name, words))
+            self.refuse_when_stopped(name)
+            if seconds >= limit:
+                raise InstanceError(name, _silence(name, limit, page, words, channel), self.last_words(name, words))
+            self.system.sleep(POLL)
+
+    def refuse_when_stopped(self, name: str) -> None:
+        """Raises InstanceError when somebody asked for the end of the apply."""
+        if self.system.stopped is not None:
+            raise InstanceError(name, "the apply was ended by %s while it waited for %s" % (self.system.stopped, name))
+
+    def last_words(self, name: str, words: Optional[Dict[str, Any]]) -> List[str]:
+        """The last lines of its console, where they are logged, and what its mailbox says."""
+        log = self.system.read(self.console_logs[name]) if name in self.console_logs else None
+        lines = [line.rstrip() for line in (log or "").splitlines() if line.strip()][-20:]
+        told = [] if words is None else [one for one in (words["uname"], words["text"]) if one]
+        return lines + ["mailbox: %s" % one for one in told] or [self.silence]
+
+    def _heard(self, channel: Optional[str]) -> bool:
+        attached = table.channels(self.system.read(MKSTOCK + "channels"))
+        if channel is None or attached is None:
+            return True
+        one = attached.get(channel)
+        return one is not None and one["beats"] > 0
+
+
+def _silence(name: str, limit: float, page: Optional[Dict[str, Any]], ours: Optional[Dict[str, Any]], channel: Optional[str]) -> str:
+    text = "%s did not report within %g s: " % (name, limit)
+    if page is None:
+        return text + "its mailbox cannot be read on this host (neither /dev/mkstock nor /dev/mem shows it)"
+    if ours is None:
+        return text + "its mailbox does not carry the mark of this boot, so its memory was overwritten"
+    if ours["state"] == "running" and channel is not None:
+        return text + "it runs, but no heartbeat came over channel %s" % channel
+    return text + "its mailbox says %r after %d beats" % (ours["state"], ours["beats"])
