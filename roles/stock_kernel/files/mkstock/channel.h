@@ -16,12 +16,13 @@
 #define MK_NAME_MAX 32
 #define MK_INBOX	64	/* messages for readers; the next ones stay in the ring */
 
+struct mk_node;
+
 struct mk_channel {
 	struct list_head node;
 	struct kref users;
 	char name[MK_NAME_MAX];
-	char node_name[MK_NAME_MAX + 8];
-	struct miscdevice device;
+	struct mk_node *device;		/* /dev/mkchan/NAME */
 	u64 address;
 	unsigned int end;		/* ours; also the ring that we write */
 	u32 peer;			/* APIC id, as it was when the channel was added */
@@ -64,6 +65,7 @@ void mk_channel_put(struct mk_channel *channel);
 
 /* endpoint.c: /dev/mkchan/NAME */
 int mk_endpoint_add(struct mk_channel *channel);
+int mk_endpoint_rename(struct mk_channel *channel, const char *name);
 void mk_endpoint_remove(struct mk_channel *channel);
 
 #endif

@@ -83,9 +83,9 @@ static bool good_name(const char *name)
 	const char *c;
 
 	for (c = name; *c; c++)
-		if (!isalnum(*c) && *c != '-' && *c != '_')
+		if (!isalnum(*c) && *c != '-' && *c != '_' && *c != '.')
 			return false;
-	return *name != '\0';
+	return isalnum(*name) && !strstr(name, "..");
 }
 
 static int add(const char *name, u64 address, unsigned int end)
@@ -160,11 +160,22 @@ static int create(const char *name, u64 address, const char *end_text, u32 slots
 	return add(name, address, end);
 }
 
-/* "add NAME 0xADDR END", "create NAME 0xADDR END|- SLOTS MESSAGE_SIZE APIC0 APIC1", "remove NAME" or "ping NAME" */
+static int rename(const char *name, const char *to)
+{
+	struct mk_channel *channel = find(name);
+
+	if (!good_name(name) || !good_name(to))
+		return -EINVAL;
+	if (!channel)
+		return -ENOENT;
+	return find(to) ? -EEXIST : mk_endpoint_rename(channel, to);
+}
+
+/* "add NAME 0xADDR END", "create NAME 0xADDR END|- SLOTS MESSAGE_SIZE APIC0 APIC1", "rename OLD NEW", "remove NAME" or "ping NAME" */
 int mk_channels_write(char *command)
 {
 	unsigned int end, slots, size, apic_ids[2];
-	char name[MK_NAME_MAX], rest, whose[4];
+	char name[MK_NAME_MAX], to[MK_NAME_MAX], rest, whose[4];
 	u64 address;
 	int ret = -EINVAL;
 
@@ -174,6 +185,8 @@ int mk_channels_write(char *command)
 	else if (sscanf(command, "create %31s %llx %3s %u %u %u %u %c", name, &address, whose, &slots, &size, &apic_ids[0],
 			&apic_ids[1], &rest) == 7)
 		ret = mk_is_client ? -EPERM : create(name, address, whose, slots, size, apic_ids);
+	else if (sscanf(command, "rename %31s %31s %c", name, to, &rest) == 2)
+		ret = rename(name, to);
 	else if (sscanf(command, "remove %31s %c", name, &rest) == 1)
 		ret = take_out_named(name);
 	else if (sscanf(command, "ping %31s %c", name, &rest) == 1)

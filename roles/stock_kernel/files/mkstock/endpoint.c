@@ -7,13 +7,23 @@
  */
 #include "channel.h"
 
+#include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/poll.h>
+#include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/uaccess.h>
 
 /* For a peer that does not tell when there is room again. */
 #define RETRY_JIFFIES max(HZ / 100, 1)
+
+/* The device's node apart from the channel, which may get another one. */
+struct mk_node {
+	struct miscdevice device;
+	char name[MK_NAME_MAX + 8];
+	struct mk_channel *channel;
+};
 
 static struct mk_channel *channel_of(struct file *file)
 {
@@ -22,8 +32,7 @@ static struct mk_channel *channel_of(struct file *file)
 
 static int endpoint_open(struct inode *inode, struct file *file)
 {
-	struct miscdevice *device = file->private_data;
-	struct mk_channel *channel = container_of(device, struct mk_channel, device);
+	struct mk_channel *channel = container_of(file->private_data, struct mk_node, device)->channel;
 
 	mk_channel_get(channel);
 	file->private_data = channel;
@@ -104,20 +113,60 @@ static const struct file_operations endpoint_fops = {
 	.poll = endpoint_poll,
 };
 
-int mk_endpoint_add(struct mk_channel *channel)
+static struct mk_node *new_node(struct mk_channel *channel, const char *name)
 {
-	snprintf(channel->node_name, sizeof(channel->node_name), "mkchan/%s", channel->name);
-	channel->device = (struct miscdevice){
+	struct mk_node *node = kzalloc(sizeof(*node), GFP_KERNEL);
+	int ret;
+
+	if (!node)
+		return ERR_PTR(-ENOMEM);
+	snprintf(node->name, sizeof(node->name), "mkchan/%s", name);
+	node->channel = channel;
+	node->device = (struct miscdevice){
 		.minor = MISC_DYNAMIC_MINOR,
-		.name = channel->node_name,
+		.name = node->name,
 		.fops = &endpoint_fops,
-		.nodename = channel->node_name,
+		.nodename = node->name,
 		.mode = 0600,
 	};
-	return misc_register(&channel->device);
+	ret = misc_register(&node->device);
+	if (!ret)
+		return node;
+	kfree(node);
+	return ERR_PTR(ret);
+}
+
+/* Opening goes under the lock that this takes, so nobody holds the node afterwards. */
+static void free_node(struct mk_node *node)
+{
+	misc_deregister(&node->device);
+	kfree(node);
+}
+
+int mk_endpoint_add(struct mk_channel *channel)
+{
+	struct mk_node *node = new_node(channel, channel->name);
+
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	channel->device = node;
+	return 0;
+}
+
+/* The new name is there before the old one goes; who has the device open has the channel, whatever it is called. */
+int mk_endpoint_rename(struct mk_channel *channel, const char *name)
+{
+	struct mk_node *old = channel->device, *node = new_node(channel, name);
+
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	channel->device = node;
+	strscpy(channel->name, name, sizeof(channel->name));
+	free_node(old);
+	return 0;
 }
 
 void mk_endpoint_remove(struct mk_channel *channel)
 {
-	misc_deregister(&channel->device);
+	free_node(channel->device);
 }

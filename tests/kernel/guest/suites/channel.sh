@@ -68,6 +68,25 @@ ok "that is a full ring of 16 at least, how much more depends on the scheduler" 
 	sh -c "n=\$(sed 's/got=\([0-9]*\).*/\1/' /tmp/count); [ \$n -ge 16 ] && [ \$n -lt 200 ]"
 says '^echo still here$' "channel works afterwards" sh -c "mkt send one 'still here' && mkt recv one 5"
 
+echo "# --- another name"
+(mkt recv one 20 >/tmp/renamed 2>&1) &
+sleep 1
+says '^ok$' "rename under a reader" write channels "rename one successor"
+ok "device has the new name" test -c /dev/mkchan/successor
+ok "and not the old one" test ! -e /dev/mkchan/one
+says "^successor $area end=0 .* peer=up" "so has its line" cat $control/channels
+says 'No such file' "the old name is free" write channels "rename one other"
+says 'File exists' "a name that is taken, even by itself" write channels "rename successor successor"
+says 'Invalid argument' "new name that leaves its folder" write channels "rename successor ../one"
+says 'Invalid argument' "hidden name" write channels "rename successor .one"
+says 'Invalid argument' "name too long" write channels "rename successor a12345678901234567890123456789012"
+says 'Invalid argument' "no new name" write channels "rename successor"
+says '^ok$' "new opens go to the same channel" mkt send successor 'who is it'
+ok "an open file goes on" until_ok 5 grep -q '^echo who is it$' /tmp/renamed
+says '^ok$' "back, with a dot and a line" write channels "rename successor one.2-b"
+says '^ok$' "and to its first name" write channels "rename one.2-b one"
+ok "nothing is left of the others" sh -c "[ \"\$(ls /dev/mkchan)\" = one ]"
+
 echo "# --- a peer that breaks the rules: the words that it could write"
 word() { hex $((area + $1)); }
 mkt poke $(word 0x100) 0xdeadbeef	# its head, far ahead
