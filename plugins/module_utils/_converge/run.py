@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Sequence, Set
 
@@ -16,7 +17,7 @@ from .._plan import collector
 from .._plan.place import PlacementError
 from .._plan.steps import Step
 from .._rules import engine
-from . import recover, remember, text
+from . import history, recover, remember, text
 from .execute import StepFailed, execute, undo
 from .journal import Journal
 from .lock import Lock, LockError
@@ -218,6 +219,8 @@ class _Run:
                 raise _Again(failure) from error
             raise failure from error
         self.journal.end("applied")
+        with contextlib.suppress(OSError):  # what starts took is worth no failure of what was done
+            history.note(self.store.root, work, result["steps"])
         result["steps"] += [{"do": step.do, "say": step.say, "seconds": 0.0, "result": {}} for step in steps if step.do == "save"]
         self.state = dict(seen, digest=self.digest)
         if self.layout is not None:

@@ -151,6 +151,7 @@ class Instances:
         if not one.cpus:
             raise DialectError("%s has no CPU to boot on" % spec["name"])
         self.health.listen(spec, one)
+        self.health.reports.boots(one.name)
         self.system.command(kexec_file.EXEC, one.id)
         result: Dict[str, Any] = {"id": one.id}
         words = mailbox(self.system, one.base) if self.health.mkstock(self.facts) and one.base is not None else None

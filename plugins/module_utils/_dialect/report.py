@@ -17,9 +17,16 @@ class Reports:
 
     def __init__(self, system: Any, console_logs: Dict[str, str], silence: str) -> None:
         self.system, self.console_logs, self.silence = system, console_logs, silence
+        self.booted: Dict[str, float] = {}  # when the boot call of each was made, by the clock that only goes forward
+
+    def boots(self, name: str) -> None:
+        """Note that an instance is about to be booted."""
+        self.booted[name] = self.system.monotonic()
 
     def wait(self, name: str, base: int, nonce: Optional[int], limit: float, channel: Optional[str]) -> Dict[str, Any]:
-        """{"uname", "beats", "nproc", "seconds"} of the boot with this nonce, whose mailbox is at base.
+        """{"uname", "beats", "nproc", "seconds", "first_beat"} of the boot with this nonce, whose mailbox is at base.
+
+        first_beat is in seconds from the boot call, null where that was not seen.
 
         Raises InstanceError when it ended, when it says nothing for `limit` seconds, or when the apply is to end. With a channel
         a heartbeat must have come over it, too.
@@ -30,7 +37,8 @@ class Reports:
             words = page if page is not None and page["nonce"] == nonce else None
             seconds = self.system.monotonic() - begin
             if words is not None and words["state"] == "running" and words["beats"] and self._heard(channel):
-                return {"uname": words["uname"], "beats": words["beats"], "nproc": words["nproc"], "seconds": round(seconds, 3)}
+                told = {"uname": words["uname"], "beats": words["beats"], "nproc": words["nproc"], "seconds": round(seconds, 3)}
+                return dict(told, first_beat=self._first_beat(name, words))
             if words is not None and words["state"] in ENDED:
                 raise InstanceError(name, "%s %s before it reported" % (name, ended(words)), self.last_words(name, words))
             self.refuse_when_stopped(name)
@@ -49,6 +57,17 @@ class Reports:
         lines = [line.rstrip() for line in (log or "").splitlines() if line.strip()][-20:]
         told = [] if words is None else [one for one in (words["uname"], words["text"]) if one]
         return lines + ["mailbox: %s" % one for one in told] or [self.silence]
+
+    def _first_beat(self, name: str, words: Dict[str, Any]) -> Optional[float]:
+        """Its beats carry time stamps, so that it does no harm when it was looked at late, after others."""
+        booted = self.booted.pop(name, None)
+        if booted is None:
+            return None
+        since = self.system.monotonic() - booted
+        khz = table.number_of(self.system.read(MKSTOCK + "info"), "tsc_khz")
+        late: float = (words["tsc_last"] - words["tsc_first"]) / (khz * 1000.0) if khz and words["tsc_first"] else 0.0
+        first: float = since - late if 0 <= late <= since else since
+        return round(first, 3)
 
     def _heard(self, channel: Optional[str]) -> bool:
         attached = table.channels(self.system.read(MKSTOCK + "channels"))

@@ -49,6 +49,7 @@ class Rfc:
         self.adopt = list(adopt)
         self.health_within = health_within
         self.console_logs = console_logs or {}
+        self.reports = Reports(system, self.console_logs, SILENCE)
         self.nonces: Dict[str, int] = {}
         self.busy: Dict[str, Dict[str, Any]] = {}
 
@@ -292,6 +293,7 @@ class Rfc:
             cpus = ",".join(str(one) for one in spec["cpus"])
             self.system.write(MKSTOCK + "select", "entry=0x%x cpus=%s memory=%s" % (spec["entry"], cpus, memory))
         self.busy[name] = spec
+        self.reports.boots(name)
         self.system.boot(cpu)
         return {"cpu": cpu}
 
@@ -314,8 +316,7 @@ class Rfc:
 
     def _wait_health(self, spec: Dict[str, Any], within: Optional[float], channel: Optional[str]) -> Dict[str, Any]:
         limit = self.health_within if within is None else within
-        reports = Reports(self.system, self.console_logs, SILENCE)
-        return reports.wait(spec["name"], spec["base"], self.nonces.get(spec["name"]), limit, channel)
+        return self.reports.wait(spec["name"], spec["base"], self.nonces.get(spec["name"]), limit, channel)
 
     def _stop(self, spec: Dict[str, Any]) -> Dict[str, Any]:
         running = table.instances(self.system.read(MKSTOCK + "instances"))

@@ -90,6 +90,14 @@ def pool(text: Optional[str]) -> Optional[List[List[int]]]:
     return found
 
 
+def number_of(text: Optional[str], key: str) -> Optional[int]:
+    """The number in a line `key NUMBER` of mkstock's `info`; None where there is none."""
+    for words in (line.split() for line in (text or "").splitlines()):
+        if len(words) == 2 and words[0] == key:
+            return whole(words[1])
+    return None
+
+
 def _words(line: str) -> Dict[str, str]:
     return {key: value[1:-1] if value.startswith('"') else value for key, value in _WORD.findall(line)}
 

@@ -132,6 +132,8 @@ class Machine:
         if path == "proc/multikernel":
             rows = ["%-10s  0x%012x  %8d\n" % (one["type"], one["entry"], 3) for one in self.images]
             return HEAD + ("".join(rows) or "No kimages loaded\n") if self.multikernel else None
+        if path == "proc/sys/kernel/random/boot_id":
+            return self.boot_id + "\n"
         if path.startswith("sys/devices/system/cpu/"):
             return ",".join(str(cpu) for cpu in sorted(self.online if path.endswith("online") else self.present)) + "\n"
         if path.startswith("sys/devices/system/memory/memory"):
@@ -324,7 +326,13 @@ class Machine:
         return ",".join(str(cpu) for cpu in (one["cpus"][:1] if self.strict else one["cpus"]))
 
     def _beats(self):
-        return sum(1 for one in self.instances.values() if one["name"] not in self.mute and self.now - one["since"] > BOOT_TIME)
+        """All instances beat on all channels, for as long as they live."""
+        alive = [
+            one
+            for entry, one in self.instances.items()
+            if one["name"] not in self.mute and (self.mailboxes.get(entry - 0x3000) or {}).get("state", 2) == 2
+        ]
+        return sum(int((self.now - one["since"]) * 20) for one in alive if self.now - one["since"] > BOOT_TIME)
 
     def _cmdline(self):
         return "ro memmap=256K$0x10000 %sno_ipi_broadcast=1" % ("memmap=512M$0x40000000 " if self.reserved else "")
