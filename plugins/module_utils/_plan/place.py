@@ -262,10 +262,10 @@ class Placement:
         return good
 
     def _apic_ids(self, machine: Machine, chooser: Chooser) -> Dict[str, List[Any]]:
-        found: Dict[str, List[Any]] = {}
-        for name, cpus in chooser.owned.items():
-            found[name] = [machine.apic_id(cpu) for cpu in cpus]
-            for cpu, apic_id in zip(cpus, found[name]):
+        known = machine.apic_ids
+        found: Dict[str, List[Any]] = {name: [known.get(cpu) for cpu in cpus] for name, cpus in chooser.owned.items()}
+        for name, apic_ids in found.items():
+            for cpu, apic_id in zip(chooser.owned[name], apic_ids) if None in apic_ids else ():
                 if apic_id is None:
                     self._fail(
                         ("instances", name, "cpus"),

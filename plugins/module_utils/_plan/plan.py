@@ -238,10 +238,10 @@ class _Planner:
 
     def _devices(self) -> List[Tuple[str, str]]:
         """(instance, address) of every PCI function that an instance is to have or keeps."""
-        every = dict(self.specs)
+        owning = [(name, one) for name, one in self.specs.items() if one.get("devices")]
         if self.only is not None:
-            every.update((name, one["spec"]) for name, one in self.have.items() if name not in self.only)
-        return [(name, address) for name, one in sorted(every.items()) for address in specs.devices_of(one)]
+            owning += [(name, one["spec"]) for name, one in self.have.items() if name not in self.only and name not in self.specs]
+        return sorted((name, address) for name, one in owning for address in specs.devices_of(one))
 
     def _take_devices(self) -> List[Step]:
         functions = (self.facts.get("pci") or {}).get("functions") or {}

@@ -40,6 +40,7 @@ class Machine:
         self.cache_of: Dict[int, Cache] = {}
         self.core_of: Dict[int, List[int]] = {}
         self.unusable: Set[int] = {self.boot} | foreign
+        self.apic_ids: Dict[int, int] = {}
         self._index()
 
     def _index(self) -> None:
@@ -49,6 +50,9 @@ class Machine:
         sizes: Dict[int, int] = {}
         for cpu in self.present:
             one = self.each.get(cpu) or {}
+            apic_id = one.get("apic_id")
+            if apic_id is not None:
+                self.apic_ids[cpu] = int(apic_id)
             if one.get("offlinable") is False:
                 self.unusable.add(cpu)
             core = one.get("core")
@@ -89,29 +93,26 @@ class Machine:
 
     def apic_id(self, cpu: int) -> Optional[int]:
         """The APIC id of a logical CPU, None when the host does not tell."""
-        known = (self.each.get(cpu) or {}).get("apic_id")
-        return None if known is None else int(known)
+        return self.apic_ids.get(cpu)
 
     def logical(self) -> Dict[int, int]:
         """Logical CPU numbers by APIC id."""
         numbers: Dict[int, int] = {}
-        for cpu in self.present:
-            apic_id = self.apic_id(cpu)
-            if apic_id is not None:
-                numbers.setdefault(apic_id, cpu)
+        for cpu, apic_id in self.apic_ids.items():
+            numbers.setdefault(apic_id, cpu)
         return numbers
 
     def why_never(self, cpu: int) -> Optional[str]:
         """Why no instance can have a CPU, whatever the layout says; None when one can."""
         if cpu not in self.core_of:
             return "this host has no such CPU"
+        if cpu not in self.unusable:
+            return None
         if cpu == self.boot:
             return "it is the boot CPU, which stays with the host"
         if (self.each.get(cpu) or {}).get("offlinable") is False:
             return "the host cannot take it offline"
-        if cpu in self.foreign:
-            return "an instance that was not started from here runs on it"
-        return None
+        return "an instance that was not started from here runs on it"
 
 
 class Group:

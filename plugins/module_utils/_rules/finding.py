@@ -4,15 +4,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 SEVERITIES = ("error", "warning", "info")
 VERDICTS = ("pass", "fail", "unknown")
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """A sentence about one place in a layout.
 
     path leads to the place, for example ("instances", "web", "cpus"); hint says what would be right; waived is the reason
