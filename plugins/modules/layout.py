@@ -216,7 +216,7 @@ console:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._converge import run
+from ..module_utils import _code
 
 
 def main() -> None:
@@ -234,6 +234,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    _code.keep(module.check_mode)
+    from ..module_utils._converge import run
+
     wish = module.params
     options = run.Options(
         lock_timeout=wish["lock_timeout"],

@@ -161,8 +161,7 @@ isolation:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._converge import info, run
-from ..module_utils._host import bundle
+from ..module_utils import _code
 
 
 def main() -> None:
@@ -177,6 +176,10 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    _code.keep(module.check_mode)
+    from ..module_utils._converge import info, run
+    from ..module_utils._host import bundle
+
     try:
         result = info.info(module.params["layout"], images=module.params["images"])
     except run.ApplyError as error:

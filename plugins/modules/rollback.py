@@ -144,7 +144,7 @@ console:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._converge import desired, run
+from ..module_utils import _code
 
 
 def main() -> None:
@@ -158,6 +158,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    _code.keep(module.check_mode)
+    from ..module_utils._converge import desired, run
+
     wish = module.params
     options = run.Options(lock_timeout=wish["lock_timeout"], health_timeout=wish["health_timeout"])
     try:
