@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Dict, Optional
 
 from .base import InstanceError
+from .gates import Gates, Wanted
 from .image import MKTTY
 from .kernfs_files import Found, Tree
 from .observe import POLL
@@ -36,34 +37,52 @@ class Health:
         if spec["console"] and spec["console"]["device"] == MKTTY:
             self.consoles[one.name] = self.system.open_console(one.id)
 
-    def wait(self, one: Found, within: Optional[float], channel: Optional[str], facts: Dict[str, Any]) -> Dict[str, Any]:
-        """Return what it said; raise InstanceError when it ended, or stays silent for too long."""
+    def wait(
+        self, one: Found, within: Optional[float], channel: Optional[str], facts: Dict[str, Any], wanted: Optional[Wanted] = None
+    ) -> Dict[str, Any]:
+        """Return what it said; raise InstanceError when it ended, stays silent for too long, or does not pass a gate."""
         limit = self.within if within is None else within
+        gates = Gates(self.system, one.name, wanted, limit, one.id, self.consoles.get(one.name))
         try:
-            return self._by_mailbox(one, limit, channel) if self.mkstock(facts) else self._by_console(one, limit)
+            return self._by_mailbox(one, limit, channel, gates) if self.mkstock(facts) else self._by_console(one, limit, gates)
         finally:
+            gates.close()
             console = self.consoles.pop(one.name, None)
             if console is not None:
                 console.close()
 
-    def _by_mailbox(self, one: Found, limit: float, channel: Optional[str]) -> Dict[str, Any]:
-        return self.reports.wait(one.name, one.base or 0, self.nonces.get(one.name), limit, channel)
+    def _by_mailbox(self, one: Found, limit: float, channel: Optional[str], gates: Gates) -> Dict[str, Any]:
+        return self.reports.wait(one.name, one.base or 0, self.nonces.get(one.name), limit, channel, gates)
 
-    def _by_console(self, one: Found, limit: float) -> Dict[str, Any]:
+    def _by_gates(self, one: Found, limit: float, gates: Gates) -> Dict[str, Any]:
+        begin = self.system.monotonic()
+        while not gates.passed():
+            self._refuse_when_ended(one)
+            self.reports.refuse_when_stopped(one.name)
+            if gates.hopeless is not None or self.system.monotonic() - begin >= limit:
+                words = self.reports.last_words(one.name, None)
+                raise InstanceError(one.name, "%s is not well within %g s: %s" % (one.name, limit, gates.missing()), words)
+            self.system.sleep(POLL)
+        return {"gates": sorted(gates.wanted), "seconds": round(self.system.monotonic() - begin, 3)}
+
+    def _refuse_when_ended(self, one: Found) -> None:
+        now = self.tree.instance(one.name)
+        if now is None or now.status != "active":
+            raise InstanceError(one.name, "%s is no longer active" % one.name, self.reports.last_words(one.name, None))
+
+    def _by_console(self, one: Found, limit: float, gates: Gates) -> Dict[str, Any]:
+        if gates.wanted:
+            return self._by_gates(one, limit, gates)
         begin = self.system.monotonic()
         console = self.consoles.get(one.name)
         said = b""
         while console is not None and b"\n" not in said and self.system.monotonic() - begin < limit:
-            now = self.tree.instance(one.name)
-            if now is None or now.status != "active":
-                raise InstanceError(one.name, "%s is no longer active" % one.name, self.reports.last_words(one.name, None))
+            self._refuse_when_ended(one)
             self.reports.refuse_when_stopped(one.name)
             said += console.read()
             if b"\n" not in said:
                 self.system.sleep(POLL)
-        now = self.tree.instance(one.name)
-        if now is None or now.status != "active":
-            raise InstanceError(one.name, "%s is no longer active" % one.name, self.reports.last_words(one.name, None))
+        self._refuse_when_ended(one)
         seconds = round(self.system.monotonic() - begin, 3)
         return (
             {"console": said.decode("utf-8", "replace")[:200], "seconds": seconds} if said else {"unverifiable": True, "seconds": seconds}

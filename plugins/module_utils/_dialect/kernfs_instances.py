@@ -159,9 +159,11 @@ class Instances:
             self.nonces[spec["name"]] = result["nonce"] = words["nonce"]
         return result
 
-    def wait_health(self, spec: Dict[str, Any], within: Optional[float], channel: Optional[str]) -> Dict[str, Any]:
-        """Wait until an instance reports."""
-        return self.health.wait(self._mine(spec), within, channel, self.facts)
+    def wait_health(
+        self, spec: Dict[str, Any], within: Optional[float], channel: Optional[str], gates: Optional[Dict[str, Any]] = None
+    ) -> Dict[str, Any]:
+        """Wait until an instance reports and its gates are passed."""
+        return self.health.wait(self._mine(spec), within, channel, self.facts, gates)
 
     def stop(self, spec: Dict[str, Any]) -> Dict[str, Any]:
         """Ask, and force where there is no answer: the kernel waits 30 s for it. Who said that it ended is not asked."""

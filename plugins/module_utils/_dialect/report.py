@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 from . import table
 from .base import InstanceError
+from .gates import Gates
 from .observe import ENDED, MKSTOCK, POLL, ended, mailbox
 
 
@@ -23,27 +24,37 @@ class Reports:
         """Note that an instance is about to be booted."""
         self.booted[name] = self.system.monotonic()
 
-    def wait(self, name: str, base: int, nonce: Optional[int], limit: float, channel: Optional[str]) -> Dict[str, Any]:
+    def wait(self, name: str, base: int, nonce: Optional[int], limit: float, channel: Optional[str], gates: Gates) -> Dict[str, Any]:
         """{"uname", "beats", "nproc", "seconds", "first_beat"} of the boot with this nonce, whose mailbox is at base.
 
         first_beat is in seconds from the boot call, null where that was not seen.
 
         Raises InstanceError when it ended, when it says nothing for `limit` seconds, or when the apply is to end. With a channel
-        a heartbeat must have come over it, too.
+        a heartbeat must have come over it, and all gates must be passed.
         """
         begin = self.system.monotonic()
+        first: Optional[float] = None
         while True:
             page = mailbox(self.system, base)
             words = page if page is not None and page["nonce"] == nonce else None
             seconds = self.system.monotonic() - begin
-            if words is not None and words["state"] == "running" and words["beats"] and self._heard(channel):
+            well = words is not None and words["state"] == "running" and words["beats"] and self._heard(channel)
+            if words is not None and well and first is None:
+                first = self._first_beat(name, words)
+            passed = gates.passed()
+            if words is not None and well and passed:
                 told = {"uname": words["uname"], "beats": words["beats"], "nproc": words["nproc"], "seconds": round(seconds, 3)}
-                return dict(told, first_beat=self._first_beat(name, words))
+                if gates.wanted:
+                    told["gates"] = sorted(gates.wanted)
+                return dict(told, first_beat=first)
             if words is not None and words["state"] in ENDED:
-                raise InstanceError(name, "%s %s before it reported" % (name, ended(words)), self.last_words(name, words))
+                raise InstanceError(name, "%s %s before it reported" % (name, ended(words)), self.last_words(name, words, gates.said()))
             self.refuse_when_stopped(name)
+            if well and (seconds >= limit or gates.hopeless is not None):
+                sentence = "%s runs, and is not well within %g s: %s" % (name, limit, gates.missing())
+                raise InstanceError(name, sentence, self.last_words(name, words, gates.said()))
             if seconds >= limit:
-                raise InstanceError(name, _silence(name, limit, page, words, channel), self.last_words(name, words))
+                raise InstanceError(name, _silence(name, limit, page, words, channel), self.last_words(name, words, gates.said()))
             self.system.sleep(POLL)
 
     def refuse_when_stopped(self, name: str) -> None:
@@ -51,10 +62,10 @@ class Reports:
         if self.system.stopped is not None:
             raise InstanceError(name, "the apply was ended by %s while it waited for %s" % (self.system.stopped, name))
 
-    def last_words(self, name: str, words: Optional[Dict[str, Any]]) -> List[str]:
-        """The last lines of its console, where they are logged, and what its mailbox says."""
+    def last_words(self, name: str, words: Optional[Dict[str, Any]], said: Sequence[str] = ()) -> List[str]:
+        """The last lines of its console, where they are logged (else those it said to the host), and what its mailbox says."""
         log = self.system.read(self.console_logs[name]) if name in self.console_logs else None
-        lines = [line.rstrip() for line in (log or "").splitlines() if line.strip()][-20:]
+        lines = [line.rstrip() for line in (log or "").splitlines() if line.strip()][-20:] or list(said)
         told = [] if words is None else [one for one in (words["uname"], words["text"]) if one]
         return lines + ["mailbox: %s" % one for one in told] or [self.silence]
 

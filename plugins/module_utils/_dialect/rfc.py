@@ -20,6 +20,7 @@ from .._plan.steps import Step
 from .._rules.finding import Finding
 from . import books, devices, image, observe, table, verify
 from .base import DialectError, InstanceError, State
+from .gates import Gates
 from .report import Reports
 from .system import System
 
@@ -314,9 +315,17 @@ class Rfc:
     def _strict(self) -> bool:
         return "strict_rfc 1" in " ".join((self.system.read(MKSTOCK + "info") or "").split())
 
-    def _wait_health(self, spec: Dict[str, Any], within: Optional[float], channel: Optional[str]) -> Dict[str, Any]:
-        limit = self.health_within if within is None else within
-        return self.reports.wait(spec["name"], spec["base"], self.nonces.get(spec["name"]), limit, channel)
+    def _wait_health(
+        self, spec: Dict[str, Any], within: Optional[float], channel: Optional[str], gates: Optional[Dict[str, Any]] = None
+    ) -> Dict[str, Any]:
+        name, limit = spec["name"], self.health_within if within is None else within
+        lines = table.instances(self.system.read(MKSTOCK + "instances")) or []
+        console = next((one["console"] for one in lines if one["entry"] == spec["entry"]), None)
+        asked = Gates(self.system, name, gates, limit, console)
+        try:
+            return self.reports.wait(name, spec["base"], self.nonces.get(name), limit, channel, asked)
+        finally:
+            asked.close()
 
     def _stop(self, spec: Dict[str, Any]) -> Dict[str, Any]:
         running = table.instances(self.system.read(MKSTOCK + "instances"))

@@ -14,6 +14,7 @@ from typing import Any, Dict, Iterable, List, Optional, Union
 from .._boot import assemble, fdt, kernel_file, kexec, kexec_file, payload
 from .._host import console, files, mounts, physmem
 from .._host import facts as host_facts
+from . import probes
 from .base import DialectError
 
 
@@ -146,6 +147,10 @@ class System:
     def command(self, number: int, instance: int) -> None:
         """reboot(2) with EXEC, HALT or HALT_FORCE (see kexec_file) for the instance of this id. Raises DialectError."""
         self._call(kexec_file.command, number, instance, self._filesystems())
+
+    def probe(self, kind: str, what: Any, name: str, limit: float) -> Any:
+        """Begin to ask an instance from outside, see probes.begin; what is returned is polled, and never blocks."""
+        return probes.begin(kind, what, name, limit)
 
     def physical(self, address: int, size: int) -> Optional[bytes]:
         """Bytes of physical memory, None when they cannot be read."""

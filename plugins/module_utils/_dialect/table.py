@@ -33,7 +33,10 @@ def images(text: Optional[str]) -> List[Dict[str, Any]]:
 
 
 def instances(text: Optional[str]) -> Optional[List[Dict[str, Any]]]:
-    """Lines of mkstock's `instances`: {"entry", "cpus", "apic_ids", "memory": [[base, size]], "state", "text"}; None without the file."""
+    """Lines of mkstock's `instances`: {"entry", "cpus", "apic_ids", "memory": [[base, size]], "state", "text", "console"}.
+
+    None without the file.
+    """
     if text is None:
         return None
     found = []
@@ -49,6 +52,7 @@ def instances(text: Optional[str]) -> Optional[List[Dict[str, Any]]]:
                     "memory": _memory(words.get("memory")),
                     "state": words.get("state", "running"),
                     "text": words.get("text", ""),
+                    "console": whole(words.get("console", "")),
                 }
             )
     return found

@@ -21,7 +21,8 @@ every key is present and null where nothing was given::
                                         "alias": str | null}],
                            "state": "running" | "loaded" | "defined" | "absent",
                            "restart": "no" | "on-failure" | "always",
-                           "health": {"channel": str | null, "within": float} | null,
+                           "health": {"channel": str | null, "within": float, and where they are given:
+                                      "console": regular expression, "tcp": {"host", "port"}, "command": [str]} | null,
                            "trust": str | null, "id": int (left out: the kernel picks)}},
      "channels": {"beat": {"between": ["host", "web"], "kind": "ipi" | "shared_memory", "slots": int | null,
                            "message_size": int | null, "size": int | null, "writer": str | null}},
@@ -39,7 +40,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from typing import Any, Dict
+import re
+from typing import Any, Dict, Optional
 
 from . import shape
 
@@ -52,6 +54,7 @@ STATES = ("running", "loaded", "defined", "absent")
 RESTARTS = ("no", "on-failure", "always")
 PICKS = ("packed", "spread")
 CHANNEL_KINDS = ("ipi", "shared_memory")
+GATES = ("console", "tcp", "command")  # of health: left out where there is none, so that a layout is what it was before there were any
 SLOTS = 64
 MESSAGE_SIZE = 256
 # Both become words of a command line and names of files.
@@ -61,6 +64,17 @@ ALIAS = r"[a-z][a-z0-9]{0,14}"
 
 class LayoutShapeError(shape.ShapeError):
     """The target was handed something that is no canonical layout."""
+
+
+def pattern_error(pattern: str) -> Optional[str]:
+    """Why a text is no pattern for the lines of a console; None when it is one."""
+    if not 1 <= len(pattern) <= 200:
+        return "it has {0} characters; 1 to 200 are possible".format(len(pattern))
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        return str(error)
+    return None
 
 
 def digest(layout: Layout) -> str:
@@ -168,6 +182,20 @@ def _fill_channel(channel: Any) -> Dict[str, Any]:
 _FILE = shape.record({"path": shape.text, "sha256": shape.optional(shape.text)})
 _IDS = shape.listing(shape.integer())
 
+
+def _pattern(value: Any, path: shape.Path) -> None:
+    shape.text(value, path)
+    reason = pattern_error(value)
+    if reason is not None:
+        raise shape.ShapeError(path, "is no regular expression: {0}".format(reason))
+
+
+def _argv(value: Any, path: shape.Path) -> None:
+    shape.listing(shape.text)(value, path)
+    if not value or not value[0].startswith("/") or any("\0" in word for word in value):
+        raise shape.ShapeError(path, "is no command; its first word must be an absolute path")
+
+
 _IMAGE = shape.record(
     {"kernel": _FILE, "initrd": shape.optional(_FILE), "cmdline": shape.text, "format": shape.choice(*IMAGE_FORMATS)},
 )
@@ -190,7 +218,12 @@ _INSTANCE = shape.record(
         "console": shape.optional(shape.record({"device": shape.text})),
         "state": shape.choice(*STATES),
         "restart": shape.choice(*RESTARTS),
-        "health": shape.optional(shape.record({"channel": shape.optional(shape.text), "within": shape.number})),
+        "health": shape.optional(
+            shape.record(
+                {"channel": shape.optional(shape.text), "within": shape.number},
+                {"console": _pattern, "tcp": shape.record({"host": shape.text, "port": shape.integer(1)}), "command": _argv},
+            )
+        ),
         "trust": shape.optional(shape.text),
     },
     {

@@ -6,7 +6,7 @@
     mount {}           pool {cpus_add, cpus_remove, memory_add, memory_remove, memory_take, had, expect}
     unmount {}         create {specs, expect}    remove {specs}    resize {spec, cpus, expect}
     devices {name, devices, expect}    devices_gone {name, devices}
-    load {spec, expect}    unload {spec}    boot {spec}    stop {spec}    wait_health {spec, within, channel}
+    load {spec, expect}    unload {spec}    boot {spec}    stop {spec}    wait_health {spec, within, channel, gates}
     channel {channel}    channel_gone {name}    save {digest}
 
 expect is what the plan assumes of the host; where it is not so, somebody else has changed the host, and nothing is done. Inverses

@@ -9,13 +9,14 @@ it and a later run can undo it. Each step and each inverse may be performed twic
     memory_offline {block}     pool_add {base, size}       cpu_offline {cpu}    load {spec}      channel_attach {name, address, end}
     memory_online  {block}     pool_remove {base, size}    cpu_online {cpu}     unload {}        channel_detach {name}
     device_unbind, device_bind {address, driver, override, power}
-    boot {spec}    wait_health {spec, within, channel}     stop {spec}          save {digest}
+    boot {spec}    wait_health {spec, within, channel, gates}     stop {spec}          save {digest}
 """
 
 from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
+from .._layout.canonical import GATES
 from .place import HOST, amount
 
 Spec = Dict[str, Any]
@@ -203,15 +204,20 @@ def _stop_it(step: Step) -> Tuple[Step, ...]:
     return (stop(step.args["spec"]),)
 
 
-def wait_health(spec: Spec, within: Optional[float], channel: Optional[str]) -> Step:
-    """Wait until the instance itself reports, at most `within` seconds (None: the default of the run)."""
-    return Step("wait_health", {"spec": spec, "within": within, "channel": channel}, _say_wait, (), spec["name"])
+def wait_health(spec: Spec, within: Optional[float], channel: Optional[str], gates: Optional[Dict[str, Any]] = None) -> Step:
+    """Wait until the instance itself reports and all gates are passed, at most `within` seconds (None: the default of the run)."""
+    args: Dict[str, Any] = {"spec": spec, "within": within, "channel": channel}
+    if gates:
+        args["gates"] = gates
+    return Step("wait_health", args, _say_wait, (), spec["name"])
 
 
 def _say_wait(step: Step) -> str:
     within, channel = step.args["within"], step.args["channel"]
     where = " on channel %s" % channel if channel else ""
-    return "wait until %s reports%s" % (step.instance, where) + ("" if within is None else ", at most %g s" % within)
+    gates = sorted(step.args.get("gates") or {})
+    passed = " and passes its gate%s %s" % ("" if len(gates) == 1 else "s", ", ".join(gates)) if gates else ""
+    return "wait until %s reports%s%s" % (step.instance, where, passed) + ("" if within is None else ", at most %g s" % within)
 
 
 def stop(spec: Spec, again: Tuple[Step, ...] = ()) -> Step:
@@ -242,7 +248,8 @@ def launch(spec: Spec, attach: bool = True) -> List[Step]:
 def report(spec: Spec, health: Optional[Dict[str, Any]]) -> Step:
     """Wait for an instance's own word; health is the layout's entry for it, or None."""
     known = health or {"channel": None, "within": None}
-    return wait_health(spec, known["within"], known["channel"])
+    gates = {kind: known[kind] for kind in GATES if known.get(kind) is not None}
+    return wait_health(spec, known["within"], known["channel"], gates)
 
 
 def attachments(spec: Spec) -> List[Step]:

@@ -147,6 +147,21 @@ def cmd_earlycon_foreign(case: Case) -> Iterator[Outcome]:
             yield fail(message, at_cmdline(name), hint)
 
 
+@rule(
+    "con-gate",
+    "error",
+    "A console that is a gate can be read by the host",
+    "The host reads what an instance says on mktty0; of a UART, only the machine at the other end of the cable knows.",
+)
+def con_gate(case: Case) -> Iterator[Outcome]:
+    for name, one in sorted(case.instances.items()):
+        device = one["console"]["device"] if one["console"] is not None else None
+        if (one["health"] or {}).get("console") is not None and device != "mktty0":
+            has = "has no console" if device is None else "has the console {0}, which the host cannot read".format(device)
+            message = "the health of {0} asks for a line on its console, and {0} {1}.".format(name, has)
+            yield fail(message, ("instances", name, "health", "console"), "say console: mktty0 at the instance, or leave the gate out")
+
+
 def port_of(case: Case, name: str) -> Optional[int]:
     """Return the I/O port of an instance's UART: what the machine says, else the usual one; None without a console."""
     console = case.instances[name]["console"]

@@ -9,8 +9,9 @@ import typing as t
 
 from .._pydantic import Field, GetJsonSchemaHandler, model_validator
 from .device import Device
+from .health import Health
 from .memory import Memory
-from .spelling import CPUS_PATTERN, Count, CpuList, Duration, Name, Strict, Switch, Text, one_of, refuse
+from .spelling import CPUS_PATTERN, Count, CpuList, Name, Strict, Switch, Text, one_of, refuse
 
 LAST_ID = 511
 
@@ -111,13 +112,6 @@ class Console(Strict):
         return {"title": "Console", "description": "The serial port that belongs to the instance.", "anyOf": [device, long_form]}
 
 
-class Health(Strict):
-    """When an instance counts as alive."""
-
-    channel: Name | None = Field(default=None, description="Channel on which its heartbeats arrive. Left out: its mailbox alone.")
-    within: Duration = Field(default=30.0, description="It must beat at least this often.", examples=["30s"])
-
-
 class Instance(Strict):
     """One kernel that runs beside the host."""
 
@@ -136,7 +130,7 @@ class Instance(Strict):
         description="What is wanted: running; loaded (in memory, not started); defined (known, nothing done); absent (stopped and gone).",
     )
     restart: one_of("no", "on-failure", "always") = Field(  # type: ignore[valid-type]
-        default="no", description="When an apply starts it again although nothing changed: never, after a panic, or whenever it has ended."
+        default="no", description="When it is started again after it has ended or died: never (an apply does), after a failure, or always."
     )
     health: Health | None = Field(default=None, description="When it counts as alive.")
     id: Count | None = Field(

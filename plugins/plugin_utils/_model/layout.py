@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ...module_utils._layout.canonical import GATES
 from .._pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, require
 from .channel import Channel
 from .errors import LayoutErrors, Locator, explain, structural
@@ -55,6 +56,9 @@ class Layout(Strict):
         for one in plain["instances"].values():
             if one["id"] is None:
                 del one["id"]  # so that a layout without ids is what it was before there were ids
+            for gate in GATES:
+                if one["health"] is not None and one["health"][gate] is None:
+                    del one["health"][gate]
         plain["channels"] = {name: channel.canonical() for name, channel in self.channels.items()}
         return plain
 

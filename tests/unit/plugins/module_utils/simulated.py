@@ -50,6 +50,26 @@ class Crash(BaseException):
     """The machine room loses power for the process, not for the host."""
 
 
+class Probe:
+    """A question to an instance, answered after some seconds of the simulated clock."""
+
+    hopeless = None
+    open = 0
+
+    def __init__(self, machine, kind, seconds, well):
+        self.machine, self.kind, self.end, self.well = machine, kind, machine.now + seconds, well
+        Probe.open += 1
+
+    def poll(self):
+        if self.machine.now < self.end:
+            return None
+        self.close()
+        return self.well, "%s: %s" % (self.kind, "well" if self.well else "not well")
+
+    def close(self):
+        Probe.open -= 1
+
+
 class Machine:
     """What a dialect's System offers, over a simulated host with four CPUs of one thread each and 3 GiB."""
 
@@ -76,6 +96,9 @@ class Machine:
         self.nonces = 0
         self.load_disabled, self.privileged, self.lockdown = False, True, "none"
         self.multikernel = True
+        self.consoles = {}  # number -> what was said last
+        self.answers = {}  # (kind, name) -> [(seconds that the answer takes, well), ...], the last one for good
+        self.asked = []  # (kind, what, name)
         self.digests = {}  # path -> sha256
         self.kinds = {}
 
@@ -138,6 +161,8 @@ class Machine:
             return ",".join(str(cpu) for cpu in sorted(self.online if path.endswith("online") else self.present)) + "\n"
         if path.startswith("sys/devices/system/memory/memory"):
             return self.blocks.get(int(path.split("/memory")[-1].split("/")[0]), None)
+        if path.startswith("sys/kernel/mkstock/tty/"):
+            return self.consoles.get(int(path.rsplit("/", 1)[1]))
         if path.startswith("sys/kernel/mkstock/") and self.mkstock:
             return self._mkstock(path.rsplit("/", 1)[1])
         return None
@@ -244,6 +269,15 @@ class Machine:
         state, text = self.dies.get(spec.name, (2, ""))
         self.mailboxes[spec.base].update(since=self.now, state=0 if spec.name in self.mute else state, text=text, nproc=len(spec.apic_ids))
 
+    def open_console(self, number):
+        return None
+
+    def probe(self, kind, what, name, limit):
+        self.asked.append((kind, what, name))
+        left = self.answers.get((kind, name), [(0.0, True)])
+        seconds, well = left.pop(0) if len(left) > 1 else left[0]
+        return Probe(self, kind, min(seconds, limit), well and seconds <= limit)
+
     def nonce(self):
         self.nonces += 1
         return self.nonces
@@ -308,12 +342,13 @@ class Machine:
         if name == "info":
             return "tsc_khz 2000000\nbsp_apic_id 0\nstrict_rfc %d\n" % self.strict
         if name == "instances":
-            return "".join(
-                'entry=0x%x cpus=%s apic=%s memory=%s state=running text=""\n'
-                % (entry, self._known_cpus(one), self._known_cpus(one), ",".join("0x%x+0x%x" % part for part in one["memory"]))
-                for entry, one in sorted(self.instances.items())
-                if one.get("listed", True)
-            )
+            lines = []
+            for entry, one in sorted(self.instances.items()):
+                memory = ",".join("0x%x+0x%x" % part for part in one["memory"])
+                told = (entry, self._known_cpus(one), self._known_cpus(one), memory, one["cpus"][0])
+                if one.get("listed", True):
+                    lines.append('entry=0x%x cpus=%s apic=%s memory=%s state=running text="" console=%d\n' % told)
+            return "".join(lines)
         if name == "channels":
             return "".join(
                 "%s 0x%x end=%d slots=64 size=256 sent=0 received=%d rejected=0 beats=%d last_beat_ms=5 peer=up\n"

@@ -40,6 +40,7 @@ def test_instances_with_words_in_quotes():
             "memory": [[0x40000000, 0x4000000], [0x20000, 0x10000]],
             "state": "ended",
             "text": "panic: no init = found",
+            "console": None,
         }
     ]
     assert table.instances("") == []

@@ -10,6 +10,7 @@ KERNFS = fact("dialect", "name", "kernfs")
 PLACELESS = both(KERNFS, layout("pool", "memory", 0, "base", None), layout("instances", "rt", "memory", "base", None))
 AT_REST = both(layout("instances", "web", "state", "defined"), layout("instances", "rt", "state", "defined"))
 BARE = both(PLACELESS, AT_REST, fact("dialect", "provider", "kernel"))
+GATE = ("instances", "web", "health", "console")
 CONSOLE = ("instances", "web", "console")
 
 CASES = [
@@ -26,6 +27,20 @@ CASES = [
     ),
     RuleCase("con-mktty", layout(*CONSOLE, {"device": "mktty0"})),
     RuleCase("con-mktty", both(KERNFS, layout(*CONSOLE, {"device": "mktty0"}))),
+    RuleCase("con-gate", both(layout(*GATE, "ready"), layout(*CONSOLE, {"device": "mktty0"})), facts=False),
+    RuleCase(
+        "con-gate",
+        both(layout(*GATE, "ready"), layout(*CONSOLE, {"device": "ttyS1"})),
+        "the health of web asks for a line on its console, and web has the console ttyS1, which the host cannot read.",
+        facts=False,
+    ),
+    RuleCase("con-gate", nothing, facts=False),
+    RuleCase(
+        "con-gate",
+        both(layout(*GATE, "ready"), layout(*CONSOLE, None)),
+        "the health of web asks for a line on its console, and web has no console.",
+        facts=False,
+    ),
     RuleCase(
         "cmd-mktty",
         layout("instances", "web", "cmdline", "console=mktty0"),

@@ -41,6 +41,7 @@ CASES = [case for module in MODULES for case in module.CASES]
 RULES = {one["id"]: one for one in engine.rules()}
 # What fails besides in the cases of a rule, and why that is another thing and not the same one told twice.
 BESIDES = {
+    "con-gate": ({"cmd-console-any"}, "who has no console lacks it for both"),
     "cpu-overlap": ({"cpu-id-kind"}, "the case needs both kinds of CPU numbers"),
     "cpu-bsp-host": ({"cpu-enough"}, "host.cpus without the boot CPU keeps one CPU more from the instances"),
     "cpu-flags-equal": ({"cpu-enough"}, "the case gives rt one CPU more than the host can spare"),

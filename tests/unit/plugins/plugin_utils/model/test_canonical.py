@@ -87,6 +87,14 @@ def test_durations_become_seconds(good: Layout, written: t.Any, seconds: float) 
     assert load_layout(good)["instances"]["web"]["health"]["within"] == seconds
 
 
+def test_gates_have_one_form_and_are_left_out_where_there_is_none(good: Layout) -> None:
+    assert set(load_layout(good)["instances"]["web"]["health"]) == {"channel", "within"}
+    good["instances"]["web"]["health"].update(tcp="[2001:DB8::7]:443", command=["/bin/ask", "-q"], console="ready$")
+    told = load_layout(good)["instances"]["web"]["health"]
+    assert told["tcp"] == {"host": "2001:db8::7", "port": 443}
+    assert (told["command"], told["console"]) == (["/bin/ask", "-q"], "ready$")
+
+
 def test_bare_no_of_yaml_means_the_word(good: Layout) -> None:
     good["instances"]["web"]["restart"] = False
     assert load_layout(good)["instances"]["web"]["restart"] == "no"

@@ -47,7 +47,15 @@ def layouts(draw: t.Any) -> dict[str, t.Any]:
             "state": st.sampled_from(canonical.STATES),
             "restart": st.sampled_from([*canonical.RESTARTS, False]),
             "console": st.one_of(st.none(), st.just("ttyS1"), st.just({"device": "ttyS2"})),
-            "health": st.fixed_dictionaries({}, optional={"within": st.sampled_from(["30s", "1m30s", 5, 0.5])}),
+            "health": st.fixed_dictionaries(
+                {},
+                optional={
+                    "within": st.sampled_from(["30s", "1m30s", 5, 0.5]),
+                    "tcp": st.sampled_from(["192.0.2.7:80", {"host": "::1", "port": 1}]),
+                    "command": st.sampled_from([["/bin/true"], ["/bin/ask", "a b", ""]]),
+                    "console": st.sampled_from(["ready$", "^web[0-9]+: up"]),
+                },
+            ),
             "cmdline": st.text("abc =,", max_size=8),
         },
     )

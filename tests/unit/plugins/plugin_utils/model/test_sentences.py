@@ -135,6 +135,48 @@ CASES: list[tuple[str, t.Any, str]] = [
         "instances.web.health.within: '30 parsec' is no duration; write a number with one of the units us, ms, s, m, min, h, d",
     ),
     (
+        "instances.web.health.console",
+        "(",
+        (
+            "instances.web.health.console: '(' is no regular expression: missing ), unterminated subpattern at position 0 "
+            "(write what Python's re.search takes, such as 'ready$')"
+        ),
+    ),
+    (
+        "instances.web.health.tcp",
+        "localhost:80",
+        (
+            "instances.web.health.tcp: 'localhost' is no IP address "
+            "(write an address: looking a name up may take minutes, and may fail by itself)"
+        ),
+    ),
+    (
+        "instances.web.health.tcp",
+        "10.0.0.1",
+        "instances.web.health.tcp: '10.0.0.1' does not say where to connect to (write ADDRESS:PORT, for example '192.0.2.7:443')",
+    ),
+    (
+        "instances.web.health.tcp",
+        "10.0.0.1:0",
+        "instances.web.health.tcp: 0 is no TCP port; write a whole number from 1 to 65535",
+    ),
+    (
+        "instances.web.health.command",
+        "/bin/ask --quick",
+        (
+            "instances.web.health.command: '/bin/ask --quick' is no command: no shell is between "
+            "(write a list of words, the first one an absolute path, for example [/usr/local/bin/ask-web, --quick])"
+        ),
+    ),
+    (
+        "instances.web.health.command",
+        ["ask"],
+        (
+            "instances.web.health.command: 'ask' is not an absolute path without '..' "
+            "(write a list of words, the first one an absolute path, for example [/usr/local/bin/ask-web, --quick])"
+        ),
+    ),
+    (
         "instances.web.health.channel",
         "bet",
         "instances.web.health.channel: channel 'bet' is not declared (did you mean 'beat'? declared channels: beat, feed)",
