@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -103,9 +104,9 @@ def driver_of(release: str) -> bytes:
 
 
 class Parts:
-    """Everything that is built before a guest boots."""
+    """Everything that is built before a guest boots. *programs* are run in host and instance, *suites* beside those of this folder."""
 
-    def __init__(self, host: str, instance: str, work: Path) -> None:
+    def __init__(self, host: str, instance: str, work: Path, programs: Sequence[Path] = (), suites: Sequence[Path] = ()) -> None:
         busybox = shutil.which("busybox")
         if not busybox:
             raise Failure("busybox is missing: install busybox-static")
@@ -114,20 +115,20 @@ class Parts:
         output_of("gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", tool, *sources)
         self.image = Path(output_of(SCRIPTS / "kernel-tree", "--print", "vmlinuz", host))
         instance_image = Path(output_of(SCRIPTS / "kernel-tree", "--print", "vmlinuz", instance))
-        programs = {"bin/busybox": (0o755, Path(busybox).read_bytes()), "bin/sh": (0o755, b"#!/bin/busybox sh\n")}
-        programs["bin/sh"] = programs["bin/busybox"]
-        programs["bin/mkt"] = (0o755, tool.read_bytes())
+        common = {"bin/busybox": (0o755, Path(busybox).read_bytes()), "bin/sh": (0o755, b"#!/bin/busybox sh\n")}
+        common["bin/sh"] = common["bin/busybox"]
+        common.update({f"bin/{program.name}": (0o755, program.read_bytes()) for program in (tool, *programs)})
 
-        inner = dict(programs)
+        inner = dict(common)
         inner["init"] = (0o755, (HERE / "guest/instance-init").read_bytes())
         inner["e1000e.ko"] = (0o644, driver_of(instance))
         inner["bin/console"] = (0o755, (HERE.parent.parent / "examples/images/agent/console").read_bytes())
         inner["mkstock.ko"] = (0o644, Path(output_of(SCRIPTS / "build-mkstock", instance)).read_bytes())
-        outer = dict(programs)
+        outer = dict(common)
         outer["init"] = (0o755, (HERE / "guest/init").read_bytes())
         for library in ("lib.sh", "kernfs.sh"):
             outer[library] = (0o644, (HERE / "guest" / library).read_bytes())
-        for suite in sorted((HERE / "guest/suites").glob("*.sh")):
+        for suite in [*sorted((HERE / "guest/suites").glob("*.sh")), *suites]:
             outer[f"suites/{suite.name}"] = (0o644, suite.read_bytes())
         outer["e1000e.ko"] = (0o644, driver_of(host))
         outer["mkstock.ko"] = (0o644, Path(output_of(SCRIPTS / "build-mkstock", host)).read_bytes())
@@ -140,8 +141,8 @@ class Parts:
 
 def wish_of(suite: str, name: str) -> str | None:
     """What a suite asks for in a line `# machine: NAME=VALUE`."""
-    mark = f"# machine: {name}="
-    for line in (HERE / f"guest/suites/{suite}.sh").read_text(encoding="utf-8").splitlines():
+    mark, path = f"# machine: {name}=", HERE / f"guest/suites/{suite}.sh"
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         if line.startswith(mark):
             return line.removeprefix(mark).strip()
     return None

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +31,10 @@ static const char usage[] =
 	"mkt tty choose TEXT | errors ID | fill ID | hold ID SECONDS\n"
 	"mkt tty talk ID SECONDS WANTED TEXT   types a line, prints what comes up to WANTED\n"
 	"mkt tty drain ID SECONDS TEXT         types a line, counts what comes until it is still\n"
-	"mkt send NAME TEXT | flood NAME COUNT SIZE | recv NAME SECONDS | count NAME SECONDS\n";
+	"mkt send NAME TEXT | flood NAME COUNT SIZE | recv NAME SECONDS | count NAME SECONDS\n"
+	"mkt stress NAME COUNT SIZE       COUNT checked messages each way; the other end does the same\n"
+	"mkt events NAME SECONDS COUNT    the next COUNT messages and errors, in one line\n"
+	"mkt short NAME SIZE | share write NAME OFFSET TEXT | share read NAME OFFSET | share limits NAME SIZE\n";
 
 void die(const char *what)
 {
@@ -165,75 +167,6 @@ static int show_entry_state(const char *address)
 	return 0;
 }
 
-static int channel_open(const char *name, int flags)
-{
-	char path[64];
-	int fd;
-
-	snprintf(path, sizeof(path), "/dev/mkchan/%s", name);
-	fd = open(path, flags);
-	if (fd < 0)
-		die(path);
-	return fd;
-}
-
-/* Sends COUNT messages without waiting, those that are taken numbered without a gap; says how many were. */
-static int flood(const char *name, int count, size_t size)
-{
-	int fd = channel_open(name, O_WRONLY | O_NONBLOCK), taken = 0, i;
-	char message[256] = "";
-
-	for (i = 0; i < count; i++) {
-		snprintf(message, sizeof(message), "message %d", taken);
-		if (write(fd, message, size) == (ssize_t)size)
-			taken++;
-		else if (errno != EAGAIN)
-			return result(-1);
-	}
-	printf("taken=%d refused=%d\n", taken, count - taken);
-	return 0;
-}
-
-static int receive(const char *name, int seconds)
-{
-	int fd = channel_open(name, O_RDONLY);
-	struct pollfd p = { fd, POLLIN, 0 };
-	char message[257];
-	ssize_t n;
-
-	if (poll(&p, 1, seconds * 1000) <= 0)
-		return 1;
-	n = read(fd, message, 256);	/* also after POLLERR: the error has a name */
-	if (n < 0)
-		return result(-1);
-	message[n] = '\0';
-	puts(message);
-	return 0;
-}
-
-/* Reads numbered messages up to the flood's own summary: none may be missing, twice or out of order. */
-static int count(const char *name, int seconds)
-{
-	int fd = channel_open(name, O_RDONLY), n = 0, number, said = -1, in_order = 1;
-	struct pollfd p = { fd, POLLIN, 0 };
-	char message[257];
-	ssize_t size;
-
-	while (said < 0 && poll(&p, 1, seconds * 1000) > 0) {
-		size = read(fd, message, 256);
-		if (size < 0)
-			die("read");
-		message[size] = '\0';
-		if (sscanf(message, "taken=%d", &said) == 1)
-			break;
-		if (sscanf(message, "message %d", &number) != 1 || number != n)
-			in_order = 0;
-		n++;
-	}
-	printf("got=%d said=%d in_order=%d\n", n, said, in_order);
-	return !in_order || n != said;
-}
-
 static int unprivileged(char **argv)
 {
 	if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
@@ -308,6 +241,18 @@ int main(int argc, char **argv)
 		return receive(argv[2], atoi(argv[3]));
 	if (IS("count", 2))
 		return count(argv[2], atoi(argv[3]));
+	if (IS("stress", 3))
+		return stress(argv[2], atol(argv[3]), atoi(argv[4]));
+	if (IS("events", 3))
+		return events(argv[2], atoi(argv[3]), atoi(argv[4]));
+	if (IS("short", 2))
+		return read_short(argv[2], atoi(argv[3]));
+	if (IS("share", 4) && !strcmp(argv[2], "write"))
+		return share_write(argv[3], atol(argv[4]), argv[5]);
+	if (IS("share", 3) && !strcmp(argv[2], "read"))
+		return share_read(argv[3], atol(argv[4]));
+	if (IS("share", 3) && !strcmp(argv[2], "limits"))
+		return share_limits(argv[3], atol(argv[4]));
 	if (argc > 1 && !strcmp(argv[1], "fdt"))
 		return fdt_build(argc - 2, argv + 2);
 	if (IS("tree", 1))

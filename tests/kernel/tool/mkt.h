@@ -53,6 +53,20 @@ int load_linux(int argc, char **argv);
 struct segment *channel_segment(const char *text);
 int poke(const char *address, const char *value);
 
+/* transfer.c: messages through /dev/mkchan */
+int channel_open(const char *name, int flags);
+int flood(const char *name, int count, size_t size);
+int receive(const char *name, int seconds);
+int count(const char *name, int seconds);
+int events(const char *name, int seconds, int count);
+int read_short(const char *name, int size);
+int stress(const char *name, long count, size_t room);
+
+/* share.c: memory through /dev/mkchan */
+int share_write(const char *name, long offset, const char *text);
+int share_read(const char *name, long offset);
+int share_limits(const char *name, long size);
+
 /* tty.c: /dev/mktty */
 int tty_choose(const char *text);
 int tty_errors(const char *id);

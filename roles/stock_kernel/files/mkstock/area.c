@@ -6,6 +6,9 @@
  *
  * The other end may be broken or hostile. The geometry is read once, checked and kept; indices are read anew each time and only
  * ever used modulo the number of slots; sizes are clamped. A false index can spoil the channel's own messages, nothing else.
+ *
+ * Each end writes a new number, its epoch, whenever it attaches, so that the other sees a restart however short it was. Messages stay
+ * where they are until a reader takes them: neither end's restart loses any.
  */
 #include "mkstock.h"
 
@@ -22,6 +25,7 @@
 #define VERSION		1
 #define SLOTS_MAX	SZ_64K
 #define SLOT_HEADER	16
+#define KEEPS_PROMISES	BIT(0)	/* in the flags: this end tells who wants to be told, and marks its wishes */
 
 #define AT_MAGIC	0x00
 #define AT_VERSION	0x04
@@ -32,6 +36,10 @@
 #define AT_SIZE		0x1c
 #define AT_APIC_ID(k)	(0x20 + 0x20 * (k))
 #define AT_ATTACHED(k)	(0x24 + 0x20 * (k))
+#define AT_EPOCH(k)	(0x28 + 0x20 * (k))
+#define AT_FIRST(k)	(0x2c + 0x20 * (k))
+#define AT_FLAGS(k)	(0x30 + 0x20 * (k))
+#define AT_WANTS(k)	(0x34 + 0x20 * (k))	/* room, and at + 4: news */
 #define AT_HEAD(k)	(0x80 + 0x80 * (k))
 #define AT_REJECTED(k)	(0x88 + 0x80 * (k))
 #define AT_TAIL(k)	(0xc0 + 0x80 * (k))
@@ -52,7 +60,7 @@ static u64 *rejected(const struct mk_area *area, unsigned int ring)
 }
 
 /* The host takes what lies in the pool; an instance, which knows of no pool, what is not its own memory. */
-static bool allowed(u64 address, u64 size)
+bool mk_area_allowed(u64 address, u64 size)
 {
 	struct mk_range range = { address, size };
 
@@ -91,7 +99,7 @@ int mk_area_map(struct mk_area *area, u64 address)
 {
 	bool good;
 
-	if (!allowed(address, PAGE_SIZE))
+	if (!mk_area_allowed(address, PAGE_SIZE))
 		return -EADDRNOTAVAIL;
 	area->base = memremap(address, PAGE_SIZE, MEMREMAP_WB);
 	if (!area->base)
@@ -101,7 +109,7 @@ int mk_area_map(struct mk_area *area, u64 address)
 	area->base = NULL;
 	if (!good)
 		return -EINVAL;
-	if (!allowed(address, area->size))
+	if (!mk_area_allowed(address, area->size))
 		return -EADDRNOTAVAIL;
 	area->base = memremap(address, area->size, MEMREMAP_WB);
 	return area->base ? 0 : -ENOMEM;
@@ -122,7 +130,7 @@ int mk_area_create(u64 address, u32 slots, u32 message_size, u32 apic_id0, u32 a
 	rings[0] = PAGE_SIZE;
 	rings[1] = rings[0] + ALIGN(slots * stride, 64);
 	size = PAGE_ALIGN(rings[1] + slots * stride);
-	if (!allowed(address, size))
+	if (!mk_area_allowed(address, size))
 		return -EADDRNOTAVAIL;
 	area.base = memremap(address, size, MEMREMAP_WB);
 	if (!area.base)
@@ -153,25 +161,67 @@ u32 mk_area_apic_id(const struct mk_area *area, unsigned int end)
 	return get(area, AT_APIC_ID(end));
 }
 
-void mk_area_attach(struct mk_area *area, unsigned int end, bool attached)
+/* The other end may look at any moment: it never sees the new epoch with the old first message. */
+void mk_area_attach(struct mk_area *area, unsigned int end, u32 epoch)
 {
-	WRITE_ONCE(*word(area, AT_ATTACHED(end)), attached);
+	WRITE_ONCE(*word(area, AT_ATTACHED(end)), 0);
+	smp_wmb();
+	WRITE_ONCE(*word(area, AT_FIRST(end)), get(area, AT_HEAD(end)));
+	WRITE_ONCE(*word(area, AT_EPOCH(end)), epoch);
+	WRITE_ONCE(*word(area, AT_FLAGS(end)), KEEPS_PROMISES);
+	WRITE_ONCE(*word(area, AT_WANTS(end) + 4 * MK_ROOM), 0);
+	WRITE_ONCE(*word(area, AT_WANTS(end) + 4 * MK_NEWS), 0);
+	smp_store_release(word(area, AT_ATTACHED(end)), 1);
 }
 
-bool mk_area_attached(const struct mk_area *area, unsigned int end)
+void mk_area_detach(struct mk_area *area, unsigned int end)
 {
-	return get(area, AT_ATTACHED(end)) == 1;
+	WRITE_ONCE(*word(area, AT_ATTACHED(end)), 0);
+}
+
+/* The number of this attachment, 0 when there is none; an end that writes no number has 1. */
+u32 mk_area_epoch(const struct mk_area *area, unsigned int end)
+{
+	if (smp_load_acquire(word(area, AT_ATTACHED(end))) != 1)
+		return 0;
+	return get(area, AT_EPOCH(end)) ?: 1;
+}
+
+/* The index of the first message that the attached producer of @ring has sent; older ones are of an earlier one. */
+u32 mk_area_first(const struct mk_area *area, unsigned int ring)
+{
+	return get(area, AT_FIRST(ring));
+}
+
+/* False for an end that never attached, or by a module that does not know of wishes. */
+bool mk_area_keeps_promises(const struct mk_area *area, unsigned int end)
+{
+	return get(area, AT_FLAGS(end)) & KEEPS_PROMISES;
+}
+
+/* Says that @end waits for something. What it waits for has to be looked at once more afterwards. */
+void mk_area_want(struct mk_area *area, unsigned int end, enum mk_wish wish)
+{
+	WRITE_ONCE(*word(area, AT_WANTS(end) + 4 * wish), 1);
+	smp_mb();
+}
+
+/* True once for each time that @end said so. Called after what it may wait for was written. */
+bool mk_area_wanted(struct mk_area *area, unsigned int end, enum mk_wish wish)
+{
+	u32 *wanted = word(area, AT_WANTS(end) + 4 * wish);
+
+	smp_mb();
+	if (!READ_ONCE(*wanted))
+		return false;
+	WRITE_ONCE(*wanted, 0);
+	return true;
 }
 
 /* More than all slots used is an index that the other end broke: full for its producer, nothing for its consumer. */
 bool mk_area_full(const struct mk_area *area, unsigned int ring)
 {
 	return get(area, AT_HEAD(ring)) - get(area, AT_TAIL(ring)) >= area->slots;
-}
-
-bool mk_area_empty(const struct mk_area *area, unsigned int ring)
-{
-	return get(area, AT_HEAD(ring)) == get(area, AT_TAIL(ring));
 }
 
 static void *slot(const struct mk_area *area, unsigned int ring, u32 index)
@@ -195,26 +245,49 @@ bool mk_area_put(struct mk_area *area, unsigned int ring, const struct mk_messag
 	return true;
 }
 
-/* The only consumer of @ring. Copies its oldest message, which stays there until it is dropped. */
-bool mk_area_peek(const struct mk_area *area, unsigned int ring, struct mk_message *message)
+/*
+ * For the only consumer of @ring: the indices between which there are messages. When the other end broke its index, what is there is
+ * given up.
+ */
+void mk_area_span(struct mk_area *area, unsigned int ring, u32 *tail, u32 *head)
 {
-	u32 head = smp_load_acquire(word(area, AT_HEAD(ring)));
-	u32 tail = get(area, AT_TAIL(ring));
-
-	if (head == tail)
-		return false;
-	if (head - tail > area->slots) {
-		smp_store_release(word(area, AT_TAIL(ring)), head);
-		return false;
-	}
-	memcpy(message, slot(area, ring, tail), SLOT_HEADER + area->message_size);
-	message->size = min_t(u64, message->size, area->message_size);
-	return true;
+	*head = smp_load_acquire(word(area, AT_HEAD(ring)));
+	*tail = get(area, AT_TAIL(ring));
+	if (*head - *tail <= area->slots)
+		return;
+	*tail = *head;
+	mk_area_drop(area, ring, *head);
 }
 
-void mk_area_drop(struct mk_area *area, unsigned int ring)
+u32 mk_area_type(const struct mk_area *area, unsigned int ring, u32 index)
 {
-	smp_store_release(word(area, AT_TAIL(ring)), get(area, AT_TAIL(ring)) + 1);
+	const struct mk_message *from = slot(area, ring, index);
+
+	return READ_ONCE(from->type);
+}
+
+void mk_area_copy(const struct mk_area *area, unsigned int ring, u32 index, struct mk_message *message)
+{
+	const struct mk_message *from = slot(area, ring, index);
+
+	message->sender = READ_ONCE(from->sender);
+	message->type = READ_ONCE(from->type);
+	message->size = min_t(u64, READ_ONCE(from->size), area->message_size);
+	memcpy(message->data, from->data, message->size);
+}
+
+/* A message in the middle that needs no reader. Who consumes the ring after us, finds it so, too. */
+void mk_area_mark_taken(struct mk_area *area, unsigned int ring, u32 index)
+{
+	struct mk_message *from = slot(area, ring, index);
+
+	WRITE_ONCE(from->type, MK_TAKEN);
+}
+
+/* What lies before @tail may be written over. */
+void mk_area_drop(struct mk_area *area, unsigned int ring, u32 tail)
+{
+	smp_store_release(word(area, AT_TAIL(ring)), tail);
 }
 
 void mk_area_refuse(struct mk_area *area, unsigned int ring)

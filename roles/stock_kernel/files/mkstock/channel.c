@@ -4,9 +4,11 @@
  *
  * A channel: messages between two kernels by shared memory and an IPI.
  *
- * The IPI says "look into the ring". Heartbeats are counted and consumed, pings are answered, and how an instance ended is
- * noted; everything else goes to the readers of /dev/mkchan/NAME. When they do not keep up, messages stay in the ring, and when
- * that is full, the other end's next message is refused.
+ * The IPI says "look into the ring". Heartbeats are counted, pings are answered, and how an instance ended is noted, also behind
+ * messages that nobody has read yet; everything else stays in the ring for the readers of /dev/mkchan/NAME. When they do not
+ * keep up, the ring is full, and the other end's next message is refused.
+ *
+ * An IPI costs more than a message. So data is announced only to an end that said that it waits for it, and room likewise.
  */
 #include "channel.h"
 
@@ -14,6 +16,7 @@
 #include <linux/err.h>
 #include <linux/ktime.h>
 #include <linux/percpu.h>
+#include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <asm/apic.h>
@@ -33,13 +36,30 @@ static void notify_peer(struct mk_channel *channel)
 	mk_send_ipi(APIC_DM_FIXED | VECTOR, channel->peer);
 }
 
-/* Needs the channel's lock. */
-static bool put(struct mk_channel *channel, const struct mk_message *message)
+static bool needs_reader(u32 type)
 {
-	if (!mk_area_put(&channel->area, channel->end, message))
+	return type != MK_TAKEN && (type < MK_HEARTBEAT || type > MK_PONG);
+}
+
+/* A peer that is not there reads the ring when it comes. */
+static void announce(struct mk_channel *channel, u32 type)
+{
+	unsigned int peer = mk_channel_incoming(channel);
+	bool wanted = mk_area_wanted(&channel->area, peer, MK_NEWS);
+
+	if (!mk_area_epoch(&channel->area, peer))
+		return;
+	if (wanted || !needs_reader(type) || !mk_area_keeps_promises(&channel->area, peer))
+		notify_peer(channel);
+}
+
+/* Needs the channel's lock. */
+bool mk_channel_put_message(struct mk_channel *channel, const struct mk_message *message)
+{
+	if (!channel->epoch || !mk_area_put(&channel->area, channel->end, message))
 		return false;
 	channel->sent++;
-	notify_peer(channel);
+	announce(channel, message->type);
 	return true;
 }
 
@@ -47,7 +67,7 @@ static void answer(struct mk_channel *channel, struct mk_message *message)
 {
 	message->sender = own_apic_id();
 	message->type = MK_PONG;
-	if (!put(channel, message))
+	if (!mk_channel_put_message(channel, message))
 		mk_area_refuse(&channel->area, channel->end);
 }
 
@@ -68,69 +88,176 @@ static void note_end(struct mk_channel *channel, const struct mk_message *messag
 	channel->last_words[n] = '\0';
 }
 
-/* False when the message has to stay in the ring. */
-static bool handle(struct mk_channel *channel, struct mk_message *message)
+static void handle(struct mk_channel *channel, struct mk_message *message)
 {
 	switch (message->type) {
 	case MK_HEARTBEAT:
 		channel->beats++;
 		channel->last_beat_ns = ktime_get_mono_fast_ns();
-		return true;
+		break;
 	case MK_PING:
 		answer(channel, message);
-		return true;
+		break;
 	case MK_PONG:
 		note_pong(channel, message);
-		return true;
+		break;
 	case MK_EXIT:
 		note_end(channel, message);
-		return true;
-	default:
-		return kfifo_put(&channel->inbox, *message);
+		break;
 	}
 }
 
-/*
- * Consumes at most one ring's worth, so that a busy peer cannot hold us here. Needs the channel's lock. A producer that was
- * refused is told that there is room again.
- */
-static void drain(struct mk_channel *channel)
+/* Gives up the slots before @tail, and those behind it that need no reader. Needs the channel's lock. */
+void mk_channel_took(struct mk_channel *channel, u32 tail)
 {
-	unsigned int ring = mk_channel_incoming(channel), budget = channel->area.slots;
-	bool was_full = mk_area_full(&channel->area, ring);
-	struct mk_message message;
+	unsigned int ring = mk_channel_incoming(channel);
+	bool was_full = mk_area_full(&channel->area, ring), wanted;
 
-	while (budget-- && mk_area_peek(&channel->area, ring, &message) &&
-	       handle(channel, &message)) {
-		mk_area_drop(&channel->area, ring);
-		channel->received++;
-	}
-	if (was_full && !mk_area_full(&channel->area, ring))
+	while (tail != channel->scanned && mk_area_type(&channel->area, ring, tail) == MK_TAKEN)
+		tail++;
+	mk_area_drop(&channel->area, ring, tail);
+	wanted = mk_area_wanted(&channel->area, ring, MK_ROOM);
+	if (wanted || (was_full && !mk_area_keeps_promises(&channel->area, ring)))
 		notify_peer(channel);
 }
 
-/*
- * From the interrupt, and whenever somebody wants to be sure. Says anew that we are here, since the loader of an instance that
- * starts again writes the area anew.
- */
-void mk_channel_look(struct mk_channel *channel)
+/* At most one ring's worth, so that a busy peer cannot hold us here. */
+static void scan(struct mk_channel *channel)
 {
-	unsigned long flags;
+	unsigned int ring = mk_channel_incoming(channel), budget = channel->area.slots;
+	struct mk_message message;
+	u32 tail, head;
 
-	raw_spin_lock_irqsave(&channel->lock, flags);
-	mk_area_attach(&channel->area, channel->end, true);
-	drain(channel);
-	raw_spin_unlock_irqrestore(&channel->lock, flags);
-	irq_work_queue(&channel->wake);
+	mk_area_span(&channel->area, ring, &tail, &head);
+	if (channel->scanned - tail > head - tail)
+		channel->scanned = tail;
+	for (; channel->scanned != head && budget--; channel->scanned++) {
+		if (needs_reader(mk_area_type(&channel->area, ring, channel->scanned)))
+			continue;
+		mk_area_copy(&channel->area, ring, channel->scanned, &message);
+		mk_area_mark_taken(&channel->area, ring, channel->scanned);
+		handle(channel, &message);
+		channel->received += message.type != MK_TAKEN;
+	}
+	if (tail != channel->scanned && mk_area_type(&channel->area, ring, tail) == MK_TAKEN)
+		mk_channel_took(channel, tail);
+}
+
+static void attach(struct mk_channel *channel)
+{
+	u32 head;
+
+	do
+		channel->epoch = get_random_u32();
+	while (channel->epoch < 2);
+	mk_area_attach(&channel->area, channel->end, channel->epoch);
+	mk_area_span(&channel->area, mk_channel_incoming(channel), &channel->scanned, &head);
+	scan(channel);
+	notify_peer(channel);
+}
+
+static void note_peer(struct mk_channel *channel)
+{
+	u32 epoch = mk_area_epoch(&channel->area, mk_channel_incoming(channel));
+
+	channel->peer_epoch = epoch;
+	if (!epoch || epoch == channel->peer_was)
+		return;
+	channel->restarts += channel->peer_was != 0;
+	channel->peer_was = epoch;
+}
+
+/* Needs the channel's lock. The loader of an instance that starts again may have written the area anew: then we attach anew, too. */
+void mk_channel_refresh(struct mk_channel *channel)
+{
+	if (!channel->epoch)
+		return;
+	if (mk_area_epoch(&channel->area, channel->end) != channel->epoch)
+		attach(channel);
+	scan(channel);
+	note_peer(channel);
+}
+
+u32 mk_channel_waiting(struct mk_channel *channel)
+{
+	u32 tail, head;
+
+	raw_spin_lock_irq(&channel->lock);
+	mk_area_span(&channel->area, mk_channel_incoming(channel), &tail, &head);
+	raw_spin_unlock_irq(&channel->lock);
+	return head - tail;
+}
+
+static void wake_up_files(struct mk_channel *channel)
+{
+	wake_up_all(&channel->reading);
+	wake_up_all(&channel->writing);
 }
 
 static void wake(struct irq_work *work)
 {
-	struct mk_channel *channel = container_of(work, struct mk_channel, wake);
+	wake_up_files(container_of(work, struct mk_channel, wake));
+}
 
-	wake_up_all(&channel->wait);
-	if (READ_ONCE(channel->last_words[0]))
+/* Whose wait queue is worth waking; needs the channel's lock. */
+static void look_again(struct mk_channel *channel, bool *reading, bool *writing)
+{
+	u32 peer = channel->peer_epoch, tail, head;
+	bool pinging = channel->ping;
+
+	mk_channel_refresh(channel);
+	mk_area_span(&channel->area, mk_channel_incoming(channel), &tail, &head);
+	*reading = tail != head || peer != channel->peer_epoch || pinging;
+	*writing = !mk_area_full(&channel->area, channel->end) || peer != channel->peer_epoch;
+}
+
+/* From the interrupt, and whenever somebody wants to be sure. */
+void mk_channel_look(struct mk_channel *channel)
+{
+	bool last_words, reading, writing;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&channel->lock, flags);
+	look_again(channel, &reading, &writing);
+	last_words = channel->last_words[0];
+	raw_spin_unlock_irqrestore(&channel->lock, flags);
+	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
+		irq_work_queue(&channel->wake);
+	} else {
+		if (reading)
+			wake_up_all(&channel->reading);
+		if (writing)
+			wake_up_all(&channel->writing);
+	}
+	if (last_words)
 		schedule_work(&channel->ended);
+}
+
+void mk_channel_attach(struct mk_channel *channel)
+{
+	raw_spin_lock_irq(&channel->lock);
+	attach(channel);
+	raw_spin_unlock_irq(&channel->lock);
+	mk_channel_look(channel);	/* at what the other end has said before we were here */
+}
+
+/* The other end is told; nothing is sent or taken from now on. */
+void mk_channel_leave(struct mk_channel *channel)
+{
+	raw_spin_lock_irq(&channel->lock);
+	channel->epoch = 0;
+	mk_area_detach(&channel->area, channel->end);
+	if (mk_area_epoch(&channel->area, mk_channel_incoming(channel)))
+		notify_peer(channel);
+	raw_spin_unlock_irq(&channel->lock);
+	wake_up_files(channel);
+}
+
+/* Somebody who knows has seen the other end go. */
+void mk_channel_peer_gone(struct mk_channel *channel)
+{
+	mk_area_detach(&channel->area, mk_channel_incoming(channel));
+	mk_channel_look(channel);
 }
 
 static void report_end(struct work_struct *work)
@@ -144,7 +271,7 @@ static void report_end(struct work_struct *work)
 	raw_spin_unlock_irq(&channel->lock);
 	if (!text[0])
 		return;
-	mk_area_attach(&channel->area, mk_channel_incoming(channel), false);
+	mk_channel_peer_gone(channel);
 	mk_instance_ended(channel->peer, text);
 }
 
@@ -154,7 +281,7 @@ bool mk_channel_send(struct mk_channel *channel, const struct mk_message *messag
 	bool done;
 
 	raw_spin_lock_irqsave(&channel->lock, flags);
-	done = put(channel, message);
+	done = mk_channel_put_message(channel, message);
 	raw_spin_unlock_irqrestore(&channel->lock, flags);
 	return done;
 }
@@ -166,28 +293,6 @@ void mk_channel_refuse(struct mk_channel *channel)
 	raw_spin_lock_irqsave(&channel->lock, flags);
 	mk_area_refuse(&channel->area, channel->end);
 	raw_spin_unlock_irqrestore(&channel->lock, flags);
-}
-
-bool mk_channel_receive(struct mk_channel *channel, struct mk_message *message)
-{
-	unsigned long flags;
-	bool got;
-
-	raw_spin_lock_irqsave(&channel->lock, flags);
-	got = kfifo_get(&channel->inbox, message);
-	drain(channel);		/* there is room for what waited in the ring */
-	raw_spin_unlock_irqrestore(&channel->lock, flags);
-	return got;
-}
-
-bool mk_channel_readable(struct mk_channel *channel)
-{
-	return !kfifo_is_empty(&channel->inbox);
-}
-
-bool mk_channel_writable(struct mk_channel *channel)
-{
-	return !mk_area_full(&channel->area, channel->end);
 }
 
 void mk_channel_fill(struct mk_message *message, enum mk_type type, const void *data, size_t size)
@@ -208,12 +313,12 @@ void mk_channel_send_last(struct mk_channel *channel, const struct mk_message *m
 	local_irq_save(flags);
 	while (!raw_spin_trylock(&channel->lock)) {
 		if (!tries--) {
-			put(channel, message);
+			mk_channel_put_message(channel, message);
 			goto out;
 		}
 		udelay(10);
 	}
-	put(channel, message);
+	mk_channel_put_message(channel, message);
 	raw_spin_unlock(&channel->lock);
 out:
 	local_irq_restore(flags);
@@ -230,11 +335,11 @@ int mk_channel_ping(struct mk_channel *channel)
 	raw_spin_lock_irq(&channel->lock);
 	channel->ping = now;
 	channel->ping_ns = now;
-	sent = put(channel, &message);
+	sent = mk_channel_put_message(channel, &message);
 	raw_spin_unlock_irq(&channel->lock);
 	if (!sent)
 		return -EAGAIN;
-	return wait_event_timeout(channel->wait, !READ_ONCE(channel->ping), PONG_JIFFIES) ? 0 : -ETIMEDOUT;
+	return wait_event_timeout(channel->reading, !READ_ONCE(channel->ping), PONG_JIFFIES) ? 0 : -ETIMEDOUT;
 }
 
 static void release(struct kref *users)
@@ -298,10 +403,10 @@ struct mk_channel *mk_channel_new(const char *name, u64 address, unsigned int en
 	strscpy(channel->name, name, sizeof(channel->name));
 	kref_init(&channel->users);
 	raw_spin_lock_init(&channel->lock);
-	init_waitqueue_head(&channel->wait);
+	init_waitqueue_head(&channel->reading);
+	init_waitqueue_head(&channel->writing);
 	init_irq_work(&channel->wake, wake);
 	INIT_WORK(&channel->ended, report_end);
-	INIT_KFIFO(channel->inbox);
 	channel->address = address;
 	channel->end = end;
 	ret = mk_area_map(&channel->area, address);

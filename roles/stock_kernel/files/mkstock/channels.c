@@ -63,7 +63,7 @@ void mk_channels_peer_gone(u32 apic_id)
 	rcu_read_lock();
 	list_for_each_entry_rcu(channel, &channels, node)
 		if (channel->peer == apic_id)
-			mk_area_attach(&channel->area, mk_channel_incoming(channel), false);
+			mk_channel_peer_gone(channel);
 	rcu_read_unlock();
 }
 
@@ -75,6 +75,11 @@ static struct mk_channel *find(const char *name)
 		if (!strcmp(channel->name, name))
 			return channel;
 	return NULL;
+}
+
+static bool taken(const char *name)
+{
+	return find(name) || mk_share_there(name);
 }
 
 /* It becomes the name of a device node. */
@@ -95,21 +100,22 @@ static int add(const char *name, u64 address, unsigned int end)
 
 	if (!good_name(name) || end > 1)
 		return -EINVAL;
-	if (find(name))
+	if (taken(name))
 		return -EEXIST;
 	if (nr_channels == MK_CHANNELS_MAX)
 		return -ENOSPC;
 	channel = mk_channel_new(name, address, end);
 	if (IS_ERR(channel))
 		return PTR_ERR(channel);
-	ret = mk_endpoint_add(channel);
-	if (ret) {
+	channel->device = mk_node_new(name, &mk_endpoint_fops, channel);
+	if (IS_ERR(channel->device)) {
+		ret = PTR_ERR(channel->device);
 		mk_channel_put(channel);
 		return ret;
 	}
 	list_add_tail_rcu(&channel->node, &channels);
 	nr_channels++;
-	mk_channel_look(channel);	/* at what the other end has said before we were here */
+	mk_channel_attach(channel);
 	return 0;
 }
 
@@ -117,11 +123,10 @@ static void take_out(struct mk_channel *channel)
 {
 	list_del_rcu(&channel->node);
 	nr_channels--;
-	mk_endpoint_remove(channel);
+	mk_node_free(channel->device);
 	WRITE_ONCE(channel->removed, true);
-	wake_up_all(&channel->wait);
 	synchronize_rcu();
-	mk_area_attach(&channel->area, channel->end, false);
+	mk_channel_leave(channel);
 	irq_work_sync(&channel->wake);
 	cancel_work_sync(&channel->ended);
 	mk_channel_put(channel);
@@ -132,7 +137,7 @@ static int take_out_named(const char *name)
 	struct mk_channel *channel = find(name);
 
 	if (!channel)
-		return -ENOENT;
+		return mk_share_remove(name);
 	take_out(channel);
 	return 0;
 }
@@ -152,12 +157,25 @@ static int create(const char *name, u64 address, const char *end_text, u32 slots
 
 	if (!good_name(name) || (strcmp(end_text, "-") && (kstrtouint(end_text, 10, &end) || end > 1)))
 		return -EINVAL;
-	if (find(name))
+	if (taken(name))
 		return -EEXIST;
 	ret = mk_area_create(address, slots, message_size, apic_ids[0], apic_ids[1]);
 	if (ret || !strcmp(end_text, "-"))
 		return ret;
 	return add(name, address, end);
+}
+
+/* The new name is there before the old one goes; who has the device open has the channel, whatever it is called. */
+static int rename_channel(struct mk_channel *channel, const char *to)
+{
+	struct mk_node *node = mk_node_new(to, &mk_endpoint_fops, channel), *old = channel->device;
+
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	channel->device = node;
+	strscpy(channel->name, to, sizeof(channel->name));
+	mk_node_free(old);
+	return 0;
 }
 
 static int rename(const char *name, const char *to)
@@ -166,17 +184,32 @@ static int rename(const char *name, const char *to)
 
 	if (!good_name(name) || !good_name(to))
 		return -EINVAL;
-	if (!channel)
+	if (!taken(name))
 		return -ENOENT;
-	return find(to) ? -EEXIST : mk_endpoint_rename(channel, to);
+	if (taken(to))
+		return -EEXIST;
+	return channel ? rename_channel(channel, to) : mk_share_rename(name, to);
 }
 
-/* "add NAME 0xADDR END", "create NAME 0xADDR END|- SLOTS MESSAGE_SIZE APIC0 APIC1", "rename OLD NEW", "remove NAME" or "ping NAME" */
+/* The writer is one end or both. */
+static int share(const char *name, u64 address, u64 size, unsigned int end, const char *writer)
+{
+	unsigned int writers = !strcmp(writer, "0") ? BIT(0) : !strcmp(writer, "1") ? BIT(1) : !strcmp(writer, "both") ? BIT(0) | BIT(1) : 0;
+
+	if (!good_name(name) || end > 1 || !writers)
+		return -EINVAL;
+	return taken(name) ? -EEXIST : mk_share_add(name, address, size, end, writers);
+}
+
+/*
+ * "add NAME 0xADDR END", "create NAME 0xADDR END|- SLOTS MESSAGE_SIZE APIC0 APIC1", "share NAME 0xADDR 0xSIZE END 0|1|both",
+ * "rename OLD NEW", "remove NAME" or "ping NAME"
+ */
 int mk_channels_write(char *command)
 {
 	unsigned int end, slots, size, apic_ids[2];
-	char name[MK_NAME_MAX], to[MK_NAME_MAX], rest, whose[4];
-	u64 address;
+	char name[MK_NAME_MAX], to[MK_NAME_MAX], rest, whose[8];
+	u64 address, bytes;
 	int ret = -EINVAL;
 
 	mutex_lock(&channels_mutex);
@@ -185,6 +218,8 @@ int mk_channels_write(char *command)
 	else if (sscanf(command, "create %31s %llx %3s %u %u %u %u %c", name, &address, whose, &slots, &size, &apic_ids[0],
 			&apic_ids[1], &rest) == 7)
 		ret = mk_is_client ? -EPERM : create(name, address, whose, slots, size, apic_ids);
+	else if (sscanf(command, "share %31s %llx %llx %u %7s %c", name, &address, &bytes, &end, whose, &rest) == 5)
+		ret = share(name, address, bytes, end, whose);
 	else if (sscanf(command, "rename %31s %31s %c", name, to, &rest) == 2)
 		ret = rename(name, to);
 	else if (sscanf(command, "remove %31s %c", name, &rest) == 1)
@@ -202,22 +237,70 @@ static s64 since_last_beat_ms(const struct mk_channel *channel)
 	return last ? div_u64(ktime_get_mono_fast_ns() - last, NSEC_PER_MSEC) : -1;
 }
 
+static int show_one(char *buf, int at, struct mk_channel *c)
+{
+	unsigned int incoming = mk_channel_incoming(c);
+
+	return sysfs_emit_at(buf, at,
+			     "%s 0x%llx end=%u slots=%u size=%u sent=%llu received=%llu rejected=%llu beats=%llu last_beat_ms=%lld peer=%s peer_rejected=%llu rtt_ns=%llu waiting=%u blocked=%llu restarts=%llu\n",
+			     c->name, c->address, c->end, c->area.slots, c->area.message_size,
+			     c->sent, c->received, mk_area_refused(&c->area, c->end), c->beats, since_last_beat_ms(c),
+			     mk_area_epoch(&c->area, incoming) ? "up" : "gone",
+			     mk_area_refused(&c->area, incoming), c->rtt_ns, mk_channel_waiting(c), c->blocked,
+			     c->restarts);
+}
+
 ssize_t mk_channels_show(char *buf)
 {
-	struct mk_channel *c;
+	struct mk_channel *channel;
 	int n = 0;
 
 	mutex_lock(&channels_mutex);
-	list_for_each_entry(c, &channels, node)
-		n += sysfs_emit_at(buf, n,
-				   "%s 0x%llx end=%u slots=%u size=%u sent=%llu received=%llu rejected=%llu beats=%llu last_beat_ms=%lld peer=%s peer_rejected=%llu rtt_ns=%llu\n",
-				   c->name, c->address, c->end, c->area.slots, c->area.message_size,
-				   c->sent, c->received, mk_area_refused(&c->area, c->end), c->beats,
-				   since_last_beat_ms(c),
-				   mk_area_attached(&c->area, mk_channel_incoming(c)) ? "up" : "gone",
-				   mk_area_refused(&c->area, mk_channel_incoming(c)), c->rtt_ns);
+	list_for_each_entry(channel, &channels, node)
+		n += show_one(buf, n, channel);
+	n += mk_shares_show(buf, n);
 	mutex_unlock(&channels_mutex);
 	return n;
+}
+
+int mk_channels_open(const char *name, u64 address, unsigned int end)
+{
+	int ret;
+
+	mutex_lock(&channels_mutex);
+	ret = add(name, address, end);
+	mutex_unlock(&channels_mutex);
+	return ret;
+}
+
+/* Until @each returns something else than 0, which is then returned. */
+int mk_channels_each(int (*each)(const char *name, u64 address, unsigned int end, void *data), void *data)
+{
+	struct mk_channel *channel;
+	int ret = 0;
+
+	mutex_lock(&channels_mutex);
+	list_for_each_entry(channel, &channels, node) {
+		ret = each(channel->name, channel->address, channel->end, data);
+		if (ret)
+			break;
+	}
+	mutex_unlock(&channels_mutex);
+	return ret;
+}
+
+/*
+ * This kernel is about to go, the other ends may stay: they are told, and what nobody has read stays in the rings for the kernel
+ * that comes.
+ */
+void mk_channels_leave(void)
+{
+	struct mk_channel *channel;
+
+	mutex_lock(&channels_mutex);
+	list_for_each_entry(channel, &channels, node)
+		mk_channel_leave(channel);
+	mutex_unlock(&channels_mutex);
 }
 
 static void look_at(struct tracepoint *candidate, void *unused)
@@ -243,6 +326,7 @@ void mk_channels_stop(void)
 	mutex_lock(&channels_mutex);
 	list_for_each_entry_safe(channel, next, &channels, node)
 		take_out(channel);
+	mk_shares_stop();
 	mutex_unlock(&channels_mutex);
 	tracepoint_probe_unregister(tracepoint, interrupt, NULL);
 	tracepoint_synchronize_unregister();

@@ -7,68 +7,86 @@
  */
 #include "channel.h"
 
-#include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/poll.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
-#include <linux/string.h>
 #include <linux/uaccess.h>
 
-/* For a peer that does not tell when there is room again. */
-#define RETRY_JIFFIES max(HZ / 100, 1)
+/* For a peer that does not tell when there is room again; and for one that may turn out to be such. */
+#define RETRY_JIFFIES	max(HZ / 100, 1)
+#define MEET_JIFFIES	HZ
 
-/* The device's node apart from the channel, which may get another one. */
-struct mk_node {
-	struct miscdevice device;
-	char name[MK_NAME_MAX + 8];
+struct opened {
 	struct mk_channel *channel;
+	struct mk_peer_seen seen;
 };
-
-static struct mk_channel *channel_of(struct file *file)
-{
-	return file->private_data;
-}
 
 static int endpoint_open(struct inode *inode, struct file *file)
 {
-	struct mk_channel *channel = container_of(file->private_data, struct mk_node, device)->channel;
+	struct mk_channel *channel = mk_node_owner(file->private_data);
+	struct opened *opened = kzalloc(sizeof(*opened), GFP_KERNEL);
 
+	if (!opened)
+		return -ENOMEM;
 	mk_channel_get(channel);
-	file->private_data = channel;
+	opened->channel = channel;
+	mk_transfer_open(channel, &opened->seen);
+	file->private_data = opened;
 	return nonseekable_open(inode, file);
 }
 
 static int endpoint_release(struct inode *inode, struct file *file)
 {
-	mk_channel_put(channel_of(file));
+	struct opened *opened = file->private_data;
+
+	mk_channel_put(opened->channel);
+	kfree(opened);
 	return 0;
 }
 
 static ssize_t endpoint_read(struct file *file, char __user *user, size_t size, loff_t *pos)
 {
-	struct mk_channel *channel = channel_of(file);
+	struct opened *opened = file->private_data;
+	struct mk_channel *channel = opened->channel;
 	struct mk_message message;
+	int ret;
 
-	/* A message is never cut, and one that was taken cannot be put back. */
-	if (size < channel->area.message_size)
-		return -EMSGSIZE;
-	while (!mk_channel_receive(channel, &message)) {
-		if (READ_ONCE(channel->removed))
+	for (;;) {
+		ret = mk_transfer_read(channel, &opened->seen, &message, size);
+		if (READ_ONCE(channel->removed) && ret <= 0)
 			return -ENODEV;
+		if (ret < 0)
+			return ret;
+		if (ret)
+			break;
+		if (signal_pending(current))	/* whatever the other end does to the indices */
+			return -ERESTARTSYS;
 		if (file->f_flags & O_NONBLOCK)
 			return -EAGAIN;
-		if (wait_event_interruptible(channel->wait, mk_channel_readable(channel) ||
+		if (wait_event_interruptible(channel->reading, mk_transfer_readable(channel, &opened->seen) ||
 					     READ_ONCE(channel->removed)))
 			return -ERESTARTSYS;
 	}
 	return copy_to_user(user, message.data, message.size) ? -EFAULT : message.size;
 }
 
+static long patience(struct mk_channel *channel)
+{
+	unsigned int peer = mk_channel_incoming(channel);
+
+	if (mk_area_keeps_promises(&channel->area, peer))
+		return MAX_SCHEDULE_TIMEOUT;
+	return mk_area_epoch(&channel->area, peer) ? RETRY_JIFFIES : MEET_JIFFIES;
+}
+
 static ssize_t endpoint_write(struct file *file, const char __user *user, size_t size, loff_t *pos)
 {
-	struct mk_channel *channel = channel_of(file);
+	struct opened *opened = file->private_data;
+	struct mk_channel *channel = opened->channel;
 	struct mk_message message = { .type = MK_DATA, .size = size };
+	int ret;
 
 	if (size > channel->area.message_size)
 		return -EMSGSIZE;
@@ -76,14 +94,22 @@ static ssize_t endpoint_write(struct file *file, const char __user *user, size_t
 		return -EFAULT;
 	message.sender = mk_apic_id(raw_smp_processor_id());
 	while (!READ_ONCE(channel->removed)) {
-		if (mk_channel_send(channel, &message))
+		ret = mk_transfer_write(channel, &opened->seen, &message);
+		if (ret > 0)
 			return size;
+		if (READ_ONCE(channel->removed))
+			break;
+		if (ret < 0)
+			return ret;
 		if (file->f_flags & O_NONBLOCK) {
 			mk_channel_refuse(channel);
 			return -EAGAIN;
 		}
-		if (wait_event_interruptible_timeout(channel->wait, mk_channel_writable(channel) ||
-						     READ_ONCE(channel->removed), RETRY_JIFFIES) < 0)
+		if (signal_pending(current))
+			return -ERESTARTSYS;
+		channel->blocked++;
+		if (wait_event_interruptible_timeout(channel->writing, mk_transfer_writable(channel, &opened->seen) ||
+						     READ_ONCE(channel->removed), patience(channel)) < 0)
 			return -ERESTARTSYS;
 	}
 	return -ENODEV;
@@ -91,20 +117,24 @@ static ssize_t endpoint_write(struct file *file, const char __user *user, size_t
 
 static __poll_t endpoint_poll(struct file *file, poll_table *table)
 {
-	struct mk_channel *channel = channel_of(file);
+	struct opened *opened = file->private_data;
+	struct mk_channel *channel = opened->channel;
 	__poll_t events = 0;
 
-	poll_wait(file, &channel->wait, table);
+	poll_wait(file, &channel->reading, table);
+	poll_wait(file, &channel->writing, table);
 	if (READ_ONCE(channel->removed))
 		return EPOLLERR | EPOLLHUP;
-	if (mk_channel_readable(channel))
+	if (mk_transfer_readable(channel, &opened->seen))
 		events |= EPOLLIN | EPOLLRDNORM;
-	if (mk_channel_writable(channel))
+	if (mk_transfer_writable(channel, &opened->seen))
 		events |= EPOLLOUT | EPOLLWRNORM;
+	if (mk_transfer_changed(channel, &opened->seen))
+		events |= EPOLLPRI;
 	return events;
 }
 
-static const struct file_operations endpoint_fops = {
+const struct file_operations mk_endpoint_fops = {
 	.owner = THIS_MODULE,
 	.open = endpoint_open,
 	.release = endpoint_release,
@@ -112,61 +142,3 @@ static const struct file_operations endpoint_fops = {
 	.write = endpoint_write,
 	.poll = endpoint_poll,
 };
-
-static struct mk_node *new_node(struct mk_channel *channel, const char *name)
-{
-	struct mk_node *node = kzalloc(sizeof(*node), GFP_KERNEL);
-	int ret;
-
-	if (!node)
-		return ERR_PTR(-ENOMEM);
-	snprintf(node->name, sizeof(node->name), "mkchan/%s", name);
-	node->channel = channel;
-	node->device = (struct miscdevice){
-		.minor = MISC_DYNAMIC_MINOR,
-		.name = node->name,
-		.fops = &endpoint_fops,
-		.nodename = node->name,
-		.mode = 0600,
-	};
-	ret = misc_register(&node->device);
-	if (!ret)
-		return node;
-	kfree(node);
-	return ERR_PTR(ret);
-}
-
-/* Opening goes under the lock that this takes, so nobody holds the node afterwards. */
-static void free_node(struct mk_node *node)
-{
-	misc_deregister(&node->device);
-	kfree(node);
-}
-
-int mk_endpoint_add(struct mk_channel *channel)
-{
-	struct mk_node *node = new_node(channel, channel->name);
-
-	if (IS_ERR(node))
-		return PTR_ERR(node);
-	channel->device = node;
-	return 0;
-}
-
-/* The new name is there before the old one goes; who has the device open has the channel, whatever it is called. */
-int mk_endpoint_rename(struct mk_channel *channel, const char *name)
-{
-	struct mk_node *old = channel->device, *node = new_node(channel, name);
-
-	if (IS_ERR(node))
-		return PTR_ERR(node);
-	channel->device = node;
-	strscpy(channel->name, name, sizeof(channel->name));
-	free_node(old);
-	return 0;
-}
-
-void mk_endpoint_remove(struct mk_channel *channel)
-{
-	free_node(channel->device);
-}

@@ -156,7 +156,8 @@ void mk_hook_stop(void);
 
 /* area.c: the shared memory of a channel */
 enum mk_type {
-	MK_DATA = 1,
+	MK_TAKEN,		/* by its consumer, before older ones */
+	MK_DATA,
 	MK_HEARTBEAT,
 	MK_EXIT,
 	MK_PING,
@@ -181,13 +182,22 @@ int mk_area_map(struct mk_area *area, u64 address);
 int mk_area_create(u64 address, u32 slots, u32 message_size, u32 apic_id0, u32 apic_id1);
 void mk_area_unmap(struct mk_area *area);
 u32 mk_area_apic_id(const struct mk_area *area, unsigned int end);
-void mk_area_attach(struct mk_area *area, unsigned int end, bool attached);
-bool mk_area_attached(const struct mk_area *area, unsigned int end);
+enum mk_wish { MK_ROOM, MK_NEWS };
+bool mk_area_allowed(u64 address, u64 size);
+void mk_area_attach(struct mk_area *area, unsigned int end, u32 epoch);
+void mk_area_detach(struct mk_area *area, unsigned int end);
+u32 mk_area_epoch(const struct mk_area *area, unsigned int end);
+u32 mk_area_first(const struct mk_area *area, unsigned int ring);
+bool mk_area_keeps_promises(const struct mk_area *area, unsigned int end);
+void mk_area_want(struct mk_area *area, unsigned int end, enum mk_wish wish);
+bool mk_area_wanted(struct mk_area *area, unsigned int end, enum mk_wish wish);
 bool mk_area_full(const struct mk_area *area, unsigned int ring);
-bool mk_area_empty(const struct mk_area *area, unsigned int ring);
 bool mk_area_put(struct mk_area *area, unsigned int ring, const struct mk_message *message);
-bool mk_area_peek(const struct mk_area *area, unsigned int ring, struct mk_message *message);
-void mk_area_drop(struct mk_area *area, unsigned int ring);
+void mk_area_span(struct mk_area *area, unsigned int ring, u32 *tail, u32 *head);
+u32 mk_area_type(const struct mk_area *area, unsigned int ring, u32 index);
+void mk_area_copy(const struct mk_area *area, unsigned int ring, u32 index, struct mk_message *message);
+void mk_area_mark_taken(struct mk_area *area, unsigned int ring, u32 index);
+void mk_area_drop(struct mk_area *area, unsigned int ring, u32 tail);
 void mk_area_refuse(struct mk_area *area, unsigned int ring);
 u64 mk_area_refused(const struct mk_area *area, unsigned int ring);
 
@@ -197,6 +207,9 @@ void mk_channels_stop(void);
 ssize_t mk_channels_show(char *buf);
 int mk_channels_write(char *command);
 void mk_channels_peer_gone(u32 apic_id);
+int mk_channels_open(const char *name, u64 address, unsigned int end);
+int mk_channels_each(int (*each)(const char *name, u64 address, unsigned int end, void *data), void *data);
+void mk_channels_leave(void);
 void mk_channels_broadcast(enum mk_type type, const void *data, size_t size);
 
 /* window.c: /dev/mkstock */

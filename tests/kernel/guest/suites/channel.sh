@@ -11,6 +11,8 @@ a=$(hex $pool)
 area=$(hex $((pool + pool_size - 0x100000)))
 write pool "add $a $(hex $pool_size)" >/dev/null
 offline 3
+memory=$(hex $((pool + pool_size - 0x200000)))
+extra="multikernel.memory=mem@$memory+0x4000:1:0"
 
 echo "# --- adding and removing"
 says 'Invalid argument' "no channel where none was written" write channels "add one $area 0"
@@ -68,6 +70,74 @@ ok "that is a full ring of 16 at least, how much more depends on the scheduler" 
 	sh -c "n=\$(sed 's/got=\([0-9]*\).*/\1/' /tmp/count); [ \$n -ge 16 ] && [ \$n -lt 200 ]"
 says '^echo still here$' "channel works afterwards" sh -c "mkt send one 'still here' && mkt recv one 5"
 
+mkt send one 'a longer one' >/dev/null
+ok "it waits to be read" until_ok 5 grep -q 'waiting=1' $control/channels
+says '^EMSGSIZE$' "a reader with too little room gets nothing" mkt short one 12
+says '^echo a longer one$' "and the message waits for one with enough" mkt recv one 5
+
+echo "# --- load, both ways at once"
+mkt send one "stress one 200000 64" >/dev/null
+says '^sent=200000 received=200000 lost=0 doubled=0 bad=0$' "host: no message of 200,000 is lost, doubled, or changed" \
+	mkt stress one 200000 64
+says '^sent=200000 received=200000 lost=0 doubled=0 bad=0$' "instance: no message of 200,000 either" mkt recv one 60
+echo "# $(sed -n 's/.*\(sent=[0-9]* received=[0-9]*\).*\(blocked=[0-9]*\).*/\1 \2/p' $control/channels)"
+
+echo "# --- memory that both map"
+says 'Invalid argument' "half a page" write channels "share mem $memory 0x4800 0 0"
+says 'Invalid argument' "third end" write channels "share mem $memory 0x4000 2 0"
+says 'Invalid argument' "a writer that is no end" write channels "share mem $memory 0x4000 0 2"
+says 'Cannot assign' "memory of the host" write channels "share mem 0x1000000 0x4000 0 0"
+says 'File exists' "a name that a channel has" write channels "share one $memory 0x4000 0 0"
+says '^ok$' "share" write channels "share mem $memory 0x4000 0 0"
+says "^mem $memory end=0 kind=shared_memory bytes=0x4000 writer=0 open=0" "its line" grep '^mem' $control/channels
+says '^ok$' "the declared writer writes" mkt share write mem 5000 'from the host'
+mkt send one "share read mem 5000" >/dev/null
+says '^from the host$' "the instance reads it" mkt recv one 5
+mkt send one "share limits mem 16384" >/dev/null
+says '^EACCES EACCES EINVAL ENXIO ENXIO EOPNOTSUPP ok EACCES$' \
+	"and can do nothing else" mkt recv one 5
+mkt send one "share write mem 0 mine" >/dev/null
+says '^$' "not even by its order" mkt recv one 2
+says '^ok$' "rename" write channels "rename mem memory"
+says '^from the host$' "same memory" mkt share read memory 5000
+says '^ok$' "remove" write channels "remove memory"
+ok "device is gone" test ! -e /dev/mkchan/memory
+
+echo "# --- the host goes, and comes back"
+mkt send one "events one 30 2" >/dev/null
+sleep 1
+write channels "remove one" >/dev/null
+sleep 1
+says '^ok$' "add again" write channels "add one $area 0"
+says '^events: !EPIPE !ECONNRESET' "an open file in the instance is told of both" mkt recv one 5
+mkt send one 'sleep 6' >/dev/null
+sleep 1
+mkt send one before >/dev/null
+write channels "remove one" >/dev/null
+write channels "add one $area 0" >/dev/null
+mkt send one after >/dev/null
+says '^echo before$' "what was in the ring is not lost" mkt recv one 10
+says '^echo after$' "and comes in order" mkt recv one 5
+
+echo "# --- the instance goes, and another one comes"
+mkt send one 'sleep 60' >/dev/null
+sleep 1
+mkt flood one 40 16 >/dev/null
+(mkt send one late >/tmp/late 2>&1) &
+(mkt events one 60 2 >/tmp/events 2>&1) &
+sleep 1
+ok "a writer waits" sh -c "[ ! -s /tmp/late ]"
+says '^ok$' "kill" write kill 3
+ok "the writer is told" until_ok 3 grep -q '^EPIPE$' /tmp/late
+says 'peer=gone' "its line" grep '^one' $control/channels
+mkt unload >/dev/null
+says '^ok$' "load anew, the area, too" linux one $a 0x0c000000 $low 3 1 $area
+says '^ok$' "boot" mkt select "entry=$(entry_of $a) cpus=3 memory=$a+0x0c000000,$low+0x10000" 3
+ok "it beats" mkt await $a 40
+ok "an open file of the host is told of both" until_ok 10 grep -q '^!EPIPE !ECONNRESET' /tmp/events
+says 'peer=up .*restarts=1' "its line" grep '^one' $control/channels
+says '^echo hello$' "the same channel works" sh -c "mkt send one hello && mkt recv one 5"
+
 echo "# --- another name"
 (mkt recv one 20 >/tmp/renamed 2>&1) &
 sleep 1
@@ -96,6 +166,17 @@ mkt poke $(word 0x40) 0xff		# its APIC id: everybody
 mkt poke $(word 0xc0) 0x7fffffff	# tail of our ring
 mkt flood one 4 16 >/dev/null
 ok "false tail: host lives" alive
+mkt poke $(word 0x24) 0			# we are gone
+mkt poke $(word 0x28) 0x12345678	# and somebody else
+mkt poke $(word 0x4c) 0x80000000	# its first message
+mkt poke $(word 0x50) 0			# it promises nothing
+write channels "ping one" >/dev/null
+mkt flood one 4 16 >/dev/null
+timeout 2 mkt recv one 1 >/dev/null 2>&1
+ok "false epochs: host lives" alive
+mkt poke $(word 0x100) 0x7fffffff
+timeout 2 mkt recv one 1 >/dev/null 2>&1
+ok "false head under a reader: host lives" alive
 mkt poke $(word 0x10) 0xffffffff	# geometry
 mkt poke $(word 0x18) 0xfffffff0
 mkt poke $(word 0x8) 0x80000000
