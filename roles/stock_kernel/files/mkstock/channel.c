@@ -31,9 +31,14 @@ static u32 own_apic_id(void)
 	return mk_apic_id(raw_smp_processor_id());
 }
 
+void mk_channel_interrupt(u32 apic_id)
+{
+	mk_send_ipi(APIC_DM_FIXED | VECTOR, apic_id);
+}
+
 static void notify_peer(struct mk_channel *channel)
 {
-	mk_send_ipi(APIC_DM_FIXED | VECTOR, channel->peer);
+	mk_channel_interrupt(channel->peer);
 }
 
 static bool needs_reader(u32 type)
@@ -366,7 +371,7 @@ void mk_channel_put(struct mk_channel *channel)
  * The header is shared, so an id from it is not believed: 255 would reach every CPU at once, and the host knows which CPUs
  * there are.
  */
-static bool good_peer(u32 apic_id)
+bool mk_channel_good_peer(u32 apic_id)
 {
 	unsigned int cpu;
 
@@ -413,7 +418,7 @@ struct mk_channel *mk_channel_new(const char *name, u64 address, unsigned int en
 	if (ret)
 		goto out;
 	channel->peer = mk_area_apic_id(&channel->area, !end);
-	ret = good_peer(channel->peer) ? pin(channel) : -EINVAL;
+	ret = mk_channel_good_peer(channel->peer) ? pin(channel) : -EINVAL;
 	if (ret)
 		goto out_unmap;
 	return channel;

@@ -66,6 +66,8 @@ void mk_channel_send_last(struct mk_channel *channel, const struct mk_message *m
 /* True when the message went out; false when the ring is full. */
 bool mk_channel_send(struct mk_channel *channel, const struct mk_message *message);
 void mk_channel_refuse(struct mk_channel *channel);
+bool mk_channel_good_peer(u32 apic_id);
+void mk_channel_interrupt(u32 apic_id);
 u32 mk_channel_waiting(struct mk_channel *channel);
 void mk_channel_get(struct mk_channel *channel);
 void mk_channel_put(struct mk_channel *channel);
@@ -97,5 +99,14 @@ int mk_share_rename(const char *name, const char *to);
 int mk_share_remove(const char *name);
 int mk_shares_show(char *buf, int at);
 void mk_shares_stop(void);
+
+/* watch.c: what is between two instances */
+int mk_watch_add(const char *name, u64 address);
+bool mk_watch_there(const char *name);
+int mk_watch_rename(const char *name, const char *to);
+int mk_watch_remove(const char *name);
+void mk_watches_peer_gone(u32 apic_id);
+int mk_watches_show(char *buf, int at);
+void mk_watches_stop(void);
 
 #endif

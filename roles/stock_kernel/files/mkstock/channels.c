@@ -65,6 +65,7 @@ void mk_channels_peer_gone(u32 apic_id)
 		if (channel->peer == apic_id)
 			mk_channel_peer_gone(channel);
 	rcu_read_unlock();
+	mk_watches_peer_gone(apic_id);
 }
 
 static struct mk_channel *find(const char *name)
@@ -79,7 +80,7 @@ static struct mk_channel *find(const char *name)
 
 static bool taken(const char *name)
 {
-	return find(name) || mk_share_there(name);
+	return find(name) || mk_share_there(name) || mk_watch_there(name);
 }
 
 /* It becomes the name of a device node. */
@@ -137,7 +138,7 @@ static int take_out_named(const char *name)
 	struct mk_channel *channel = find(name);
 
 	if (!channel)
-		return mk_share_remove(name);
+		return mk_share_there(name) ? mk_share_remove(name) : mk_watch_remove(name);
 	take_out(channel);
 	return 0;
 }
@@ -149,7 +150,17 @@ static int ping(const char *name)
 	return channel ? mk_channel_ping(channel) : -ENOENT;
 }
 
-/* The area is laid out, and this kernel has the given end of it, or with "-" none. */
+/* This kernel has the given end of a channel that is laid out; or the host, with "-", none, but looks after it. */
+static int add_end(const char *name, u64 address, const char *end_text)
+{
+	unsigned int end;
+
+	if (!mk_is_client && !strcmp(end_text, "-") && good_name(name))
+		return taken(name) ? -EEXIST : mk_watch_add(name, address);
+	return kstrtouint(end_text, 10, &end) ? -EINVAL : add(name, address, end);
+}
+
+/* The area is laid out first. */
 static int create(const char *name, u64 address, const char *end_text, u32 slots, u32 message_size, const u32 *apic_ids)
 {
 	unsigned int end = 0;
@@ -160,9 +171,7 @@ static int create(const char *name, u64 address, const char *end_text, u32 slots
 	if (taken(name))
 		return -EEXIST;
 	ret = mk_area_create(address, slots, message_size, apic_ids[0], apic_ids[1]);
-	if (ret || !strcmp(end_text, "-"))
-		return ret;
-	return add(name, address, end);
+	return ret ? ret : add_end(name, address, end_text);
 }
 
 /* The new name is there before the old one goes; who has the device open has the channel, whatever it is called. */
@@ -188,7 +197,9 @@ static int rename(const char *name, const char *to)
 		return -ENOENT;
 	if (taken(to))
 		return -EEXIST;
-	return channel ? rename_channel(channel, to) : mk_share_rename(name, to);
+	if (channel)
+		return rename_channel(channel, to);
+	return mk_share_there(name) ? mk_share_rename(name, to) : mk_watch_rename(name, to);
 }
 
 /* The writer is one end or both. */
@@ -202,7 +213,7 @@ static int share(const char *name, u64 address, u64 size, unsigned int end, cons
 }
 
 /*
- * "add NAME 0xADDR END", "create NAME 0xADDR END|- SLOTS MESSAGE_SIZE APIC0 APIC1", "share NAME 0xADDR 0xSIZE END 0|1|both",
+ * "add NAME 0xADDR END|-", "create NAME 0xADDR END|- SLOTS MESSAGE_SIZE APIC0 APIC1", "share NAME 0xADDR 0xSIZE END 0|1|both",
  * "rename OLD NEW", "remove NAME" or "ping NAME"
  */
 int mk_channels_write(char *command)
@@ -213,9 +224,9 @@ int mk_channels_write(char *command)
 	int ret = -EINVAL;
 
 	mutex_lock(&channels_mutex);
-	if (sscanf(command, "add %31s %llx %u %c", name, &address, &end, &rest) == 3)
-		ret = add(name, address, end);
-	else if (sscanf(command, "create %31s %llx %3s %u %u %u %u %c", name, &address, whose, &slots, &size, &apic_ids[0],
+	if (sscanf(command, "add %31s %llx %7s %c", name, &address, whose, &rest) == 3)
+		ret = add_end(name, address, whose);
+	else if (sscanf(command, "create %31s %llx %7s %u %u %u %u %c", name, &address, whose, &slots, &size, &apic_ids[0],
 			&apic_ids[1], &rest) == 7)
 		ret = mk_is_client ? -EPERM : create(name, address, whose, slots, size, apic_ids);
 	else if (sscanf(command, "share %31s %llx %llx %u %7s %c", name, &address, &bytes, &end, whose, &rest) == 5)
@@ -259,6 +270,7 @@ ssize_t mk_channels_show(char *buf)
 	list_for_each_entry(channel, &channels, node)
 		n += show_one(buf, n, channel);
 	n += mk_shares_show(buf, n);
+	n += mk_watches_show(buf, n);
 	mutex_unlock(&channels_mutex);
 	return n;
 }
@@ -327,6 +339,7 @@ void mk_channels_stop(void)
 	list_for_each_entry_safe(channel, next, &channels, node)
 		take_out(channel);
 	mk_shares_stop();
+	mk_watches_stop();
 	mutex_unlock(&channels_mutex);
 	tracepoint_probe_unregister(tracepoint, interrupt, NULL);
 	tracepoint_synchronize_unregister();

@@ -34,6 +34,11 @@ ok "one beats" mkt await $a 60
 ok "two beats" mkt await $b 60
 ok "peers are up" until_ok 20 sh -c "[ \$(grep -c peer=up $control/channels) = 2 ]"
 ok "the host has no device for it" test ! -e /dev/mkchan/pair
+says "^pair $between end=- slots=64 size=256 ends=up,up" "but sees both ends" grep '^pair' $control/channels
+says 'File exists' "its name is taken" write channels "add pair $area 0"
+says 'Invalid argument' "the host looks after no memory that holds no channel" write channels "add other $memory -"
+says '^ok$' "the host may look away" write channels "remove pair"
+says '^ok$' "and look again" write channels "add pair $between -"
 
 echo "# --- load, both ways at once"
 mkt send one "stress pair 200000 256" >/dev/null
@@ -61,8 +66,13 @@ ok "two beats" mkt await $b 60
 mkt send two 'say pair i am back' >/dev/null
 says '^events: !EPIPE !ECONNRESET i am back' "one is told of both, and reads the new one" mkt recv one 30
 
-ok "one beats" moves $a
+echo "# --- the host stops one of them without a word of it"
+mkt send one 'events pair 60 1' >/dev/null
+sleep 1
 says '^ok$' "kill" write kill 2
+says '^events: !EPIPE' "one is told" mkt recv one 10
+says 'ends=up,gone' "the line says so" grep '^pair' $control/channels
+ok "one beats" moves $a
 says '^ok$' "kill" write kill 3
 ok "module unloads" sh -c "echo remove one >$control/channels; echo remove two >$control/channels; rmmod mkstock"
 plan
