@@ -106,7 +106,7 @@ class Peer:
         return self._run([*lines, "kerf init --cpus=none --memory=none"])
 
     def _run(self, lines: list[str]) -> str:
-        script = "\n".join([f"kerf() {{ {KERF} \"$@\"; }}", *(f"{line} || echo 'exit status '$?" for line in lines)])
+        script = "\n".join([f'kerf() {{ {KERF} "$@"; }}', *(f"{line} || echo 'exit status '$?" for line in lines)])
         return self.lab.shell(f"sh -c {shlex.quote(script)}")
 
 

@@ -71,6 +71,11 @@ def units() -> Counts:
     return pytest("units", ["-n", "2", "--dist", "worksteal", "tests/unit"], limit=900)
 
 
+def simulated() -> Counts:
+    """Playbooks over hosts that are folders: hundreds of them need no machine."""
+    return pytest("simulated", ["-n", "2", "tests/simulated"], limit=900)
+
+
 def lint() -> Counts:
     return check("ansible-lint", ["ansible-lint", "--offline", "--strict"], limit=300)
 
@@ -99,6 +104,7 @@ STAGES = [
     Stage("project", "the repository keeps its own rules", project, quick=True),
     Stage("tree", f"the stock kernel {STOCK} is in the cache, unpacked", tree),
     Stage("units", "unit tests pass on the controller's Python", units, quick=True),
+    Stage("simulated", "a rollout keeps its promises over simulated hosts", simulated),
     Stage("syntax38", "the target ring uses nothing newer than Python 3.8", syntax38, quick=True),
     Stage("lint", "ansible-lint, profile production", lint, quick=True),
     Stage("docs", "plugin documentation and change log are well formed", docs),

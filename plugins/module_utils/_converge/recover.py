@@ -16,9 +16,7 @@ from .journal import Journal, Record
 from .store import Store
 
 
-def recover(
-    cut: Sequence[Record], journal: Journal, store: Store, dialect: Any, facts: Dict[str, Any]
-) -> Tuple[List[str], List[str]]:
+def recover(cut: Sequence[Record], journal: Journal, store: Store, dialect: Any, facts: Dict[str, Any]) -> Tuple[List[str], List[str]]:
     """Undo the apply whose journal records are cut. Returns (what was undone, what could not be), sentences.
 
     Every inverse looks before it acts, so that it does no harm to take back what was never done, or twice.

@@ -56,9 +56,7 @@ def _parse_part(part: str, text: str, last_cpu: Optional[int]) -> List[int]:
     match = _PART.fullmatch(part)
     if not match:
         raise CpuListError(
-            "{0} is no CPU list: {1} is neither a number nor a range; write it like 0-3,8 or 0-31:2/4".format(
-                _show(text), _show(part)
-            )
+            "{0} is no CPU list: {1} is neither a number nor a range; write it like 0-3,8 or 0-31:2/4".format(_show(text), _show(part))
         )
     first = _number(match.group("first"), text, last_cpu)
     if match.group("last") is None:

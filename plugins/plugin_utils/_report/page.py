@@ -62,7 +62,10 @@ def page(after: Scene, report: Plain | None, before: Scene | None = None, steps:
     return document(title, intro, sections, style.sheet(most))
 
 
-def document(title: str, intro: str, sections: t.Sequence[tuple[str, str, t.Sequence[str]]], sheet: str) -> str:
+_FOOTER = "Made by mkl render. It shows who is given what. Who can reach it nevertheless is told way by way."
+
+
+def document(title: str, intro: str, sections: t.Sequence[tuple[str, str, t.Sequence[str]]], sheet: str, footer: str = _FOOTER) -> str:
     """A page of sections, each an id, a heading and its parts (HTML); with landmarks, a way past them, and a policy that loads nothing."""
     links = "".join(f'<li><a href="#{name}">{html.escape(heading)}</a></li>' for name, heading, _parts in sections)
     body = "\n".join(
@@ -91,7 +94,7 @@ def document(title: str, intro: str, sections: t.Sequence[tuple[str, str, t.Sequ
 <main id="main" tabindex="-1">
 {body}
 </main>
-<footer>Made by mkl render. It shows who is given what. Who can reach it nevertheless is told way by way.</footer>
+<footer>{html.escape(footer)}</footer>
 </body>
 </html>
 """
