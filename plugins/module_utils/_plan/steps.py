@@ -20,30 +20,40 @@ from .._layout.canonical import GATES
 from .place import HOST, amount
 
 Spec = Dict[str, Any]
+Args = Union[Dict[str, Any], Tuple[Any, ...]]
 
 
 class Step:
     """One change: `do` is its kind, `say` the sentence for people, `undo` the steps that take it back, first one first.
 
-    A large plan has tens of thousands of steps and most of them are never read out, so that the sentence may be given as
-    (format, value, ...) and both it and the inverse as a function of the step; they are made when somebody asks.
+    A large plan has tens of thousands of steps and most of them are never read out, so that the arguments may be given as
+    (name, value, ...), the sentence as (format, value, ...), and both it and the inverse as a function of the step; they are made
+    when somebody asks.
     """
 
-    __slots__ = ("do", "args", "instance", "_say", "_undo")
+    __slots__ = ("do", "instance", "_args", "_say", "_undo")
 
     def __init__(
         self,
         do: str,
-        args: Optional[Dict[str, Any]] = None,
+        args: Args = (),
         say: Union[str, Tuple[Any, ...], Callable[["Step"], str]] = "",
         undo: Union[Tuple["Step", ...], Callable[["Step"], Tuple["Step", ...]]] = (),
         instance: Optional[str] = None,
     ) -> None:
         self.do = do
-        self.args = {} if args is None else args
         self.instance = instance
+        self._args = args
         self._say = say
         self._undo = undo
+
+    @property
+    def args(self) -> Dict[str, Any]:
+        """The arguments by name."""
+        given = self._args
+        if isinstance(given, tuple):
+            given = self._args = dict(zip(given[::2], given[1::2]))
+        return given
 
     @property
     def say(self) -> str:
@@ -113,7 +123,7 @@ def pool_remove(base: int, size: int) -> Step:
 
 def cpu_offline(cpu: int, instance: Optional[str] = None) -> Step:
     """Take a logical CPU offline in the host."""
-    return Step("cpu_offline", {"cpu": cpu}, _say_offline, _bring_back, instance)
+    return Step("cpu_offline", ("cpu", cpu), _say_offline, _bring_back, instance)
 
 
 def _say_offline(step: Step) -> str:
@@ -148,9 +158,9 @@ def device_bind(address: str, had: Dict[str, Any]) -> Step:
     return Step("device_bind", args, say, (back,))
 
 
-def load(spec: Spec, args: Optional[Dict[str, Any]] = None) -> Step:
+def load(spec: Spec, args: Args = ()) -> Step:
     """Load an instance's image into its memory and into the kernel's list."""
-    return Step("load", args or {"spec": spec}, _say_load, _take_out, spec["name"])
+    return Step("load", args or ("spec", spec), _say_load, _take_out, spec["name"])
 
 
 def _say_load(step: Step) -> str:
@@ -166,7 +176,7 @@ def unload(instance: Optional[str] = None, again: Tuple[Step, ...] = ()) -> Step
     """Empty the kernel's list of multikernel images; running instances go on. `again` loads what was in the list."""
     if instance is None:
         return Step("unload", {}, "empty the kernel's list of multikernel images", (unload(),) + again if again else ())
-    return Step("unload", {}, _say_unload, (), instance)
+    return Step("unload", (), _say_unload, (), instance)
 
 
 def _say_unload(step: Step) -> str:
@@ -191,9 +201,9 @@ def channel_detach(channel: Dict[str, Any], instance: str) -> Step:
     return Step("channel_detach", {"name": channel["name"]}, "detach the host from channel %s" % channel["name"], (back,), instance)
 
 
-def boot(spec: Spec, args: Optional[Dict[str, Any]] = None) -> Step:
+def boot(spec: Spec, args: Args = ()) -> Step:
     """Start the loaded image on the first of its CPUs."""
-    return Step("boot", args or {"spec": spec}, _say_boot, _stop_it, spec["name"])
+    return Step("boot", args or ("spec", spec), _say_boot, _stop_it, spec["name"])
 
 
 def _say_boot(step: Step) -> str:
@@ -206,10 +216,8 @@ def _stop_it(step: Step) -> Tuple[Step, ...]:
 
 def wait_health(spec: Spec, within: Optional[float], channel: Optional[str], gates: Optional[Dict[str, Any]] = None) -> Step:
     """Wait until the instance itself reports and all gates are passed, at most `within` seconds (None: the default of the run)."""
-    args: Dict[str, Any] = {"spec": spec, "within": within, "channel": channel}
-    if gates:
-        args["gates"] = gates
-    return Step("wait_health", args, _say_wait, (), spec["name"])
+    args: Args = ("spec", spec, "within", within, "channel", channel)
+    return Step("wait_health", args + ("gates", gates) if gates else args, _say_wait, (), spec["name"])
 
 
 def _say_wait(step: Step) -> str:
@@ -241,7 +249,7 @@ def start(spec: Spec, health: Optional[Dict[str, Any]], attach: bool = True) -> 
 
 def launch(spec: Spec, attach: bool = True) -> List[Step]:
     """The same without waiting for the report: only for a kernel whose boot call returns when the CPU has arrived."""
-    args = {"spec": spec}  # of both steps: of ten thousand instances every object counts
+    args = ("spec", spec)  # of both steps: of ten thousand instances every object counts
     return [load(spec, args)] + (attachments(spec) if attach else []) + [boot(spec, args), unload(spec["name"])]
 
 
