@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import statistics
 import subprocess
@@ -24,12 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from . import peer, report
+from .lab import CACHE, RELEASE, Lab
 
-TOP = Path(__file__).resolve().parents[1]
-CACHE = Path(os.environ.get("MULTIKERNEL_CACHE") or Path.home() / ".cache/multikernel")
-WORK = Path(os.environ.get("MULTIKERNEL_WORK") or CACHE / "checkout/bringup") / "bringup"
 NAME = "bringup"
-FOLDER = CACHE / "machines" / NAME
 KERF = "PYTHONPATH=/root/kerf python3 -c 'import sys; from kerf.cli import main; sys.exit(main())'"
 POOL_SLACK = 4  # tiny instances' worth of memory beyond what is used: a pool keeps some pages for itself
 TINY = 16  # MiB
@@ -37,41 +33,21 @@ TINY = 16  # MiB
 Plain = dict[str, Any]
 
 
-class Lab:
-    """The machine: started once, spoken to over ssh."""
+class Machine(Lab):
+    """With kerf's packages and a payload that is none on it."""
 
     def __init__(self, cpus: int, release: str) -> None:
-        self.cpus, self.release = cpus, release
+        super().__init__(NAME, cpus, release=release)
 
-    def start(self) -> None:
+    def prepare(self) -> None:
         """Boot it, load mkstock, put the payloads and the peer on it."""
-        WORK.mkdir(parents=True, exist_ok=True)
-        module = _say([TOP / "scripts/build-mkstock", self.release]).splitlines()[-1]
-        _say([TOP / "scripts/instance-image", "--tiny", "--output", WORK / "tiny.bin"])
-        variables = {"qemu_lab_name": NAME, "qemu_lab_cpus": str(self.cpus), "qemu_lab_memory": "4G", "qemu_lab_release": self.release}
-        _say(["ansible-playbook", "-i", "localhost,", TOP / "playbooks/lab_up.yml", "-e", json.dumps(variables)])
-        self.copy(module, "/root/mkstock.ko")
-        self.copy(WORK / "tiny.bin", "/srv/tiny.bin")
-        self.shell("insmod /root/mkstock.ko role=host abi=kernfs; head -c 0 /dev/null > /srv/broken.bin")
-        with tarfile.open(WORK / "kerf.tar.gz", "w:gz") as archive:
+        self.start("kernfs")
+        self.tiny("/srv/tiny.bin")
+        self.shell("head -c 0 /dev/null > /srv/broken.bin")
+        with tarfile.open(self.work / "kerf.tar.gz", "w:gz") as archive:
             archive.add(_packages(), "kerf")
-        self.copy(WORK / "kerf.tar.gz", "/root/kerf.tar.gz")
+        self.copy(self.work / "kerf.tar.gz", "/root/kerf.tar.gz")
         self.shell("cd /root && tar xzf kerf.tar.gz")
-
-    def stop(self) -> None:
-        """End it and remove its folder."""
-        _say(["ansible-playbook", "-i", "localhost,", TOP / "playbooks/lab_down.yml", "-e", f"qemu_lab_name={NAME}"])
-
-    def shell(self, line: str, check: bool = True) -> str:
-        """Run a line on it; its output, both streams."""
-        done = _run(["ssh", "-F", FOLDER / "ssh_config", "lab", line])
-        if check and done.returncode:
-            raise SystemExit(f"on the machine: {line}\n{done.stdout}{done.stderr}")
-        return done.stdout + done.stderr
-
-    def copy(self, source: Path | str, target: str) -> None:
-        """Put a file on it."""
-        _say(["scp", "-q", "-F", FOLDER / "ssh_config", source, f"lab:{target}"])
 
     def state(self) -> Plain:
         """What the machine shows: its pool, its instances by state, the CPUs that the host has."""
@@ -85,7 +61,7 @@ class Peer:
 
     name = peer.PACKAGE
 
-    def __init__(self, lab: Lab, count: int) -> None:
+    def __init__(self, lab: Machine, count: int) -> None:
         self.lab, self.count = lab, count
 
     def up(self, broken: int | None = None) -> str:
@@ -115,7 +91,7 @@ class Ours:
 
     name = "multikernel.core.layout"
 
-    def __init__(self, lab: Lab, count: int) -> None:
+    def __init__(self, lab: Machine, count: int) -> None:
         self.lab, self.count = lab, count
 
     def up(self, broken: int | None = None) -> str:
@@ -141,14 +117,11 @@ class Ours:
         return self._play({"state": "absent"})
 
     def _play(self, arguments: Plain) -> str:
-        play = WORK / "play.yml"
-        task = {"name": "Bring the machine to the layout", "multikernel.core.layout": arguments}
-        play.write_text(json.dumps([{"name": "Measure", "hosts": "all", "gather_facts": False, "tasks": [task]}]))
-        done = _run(["ansible-playbook", "-i", FOLDER / "inventory.yml", play])
+        done = self.lab.play({"name": "Bring the machine to the layout", "multikernel.core.layout": arguments}, check=False)
         return done.stdout + done.stderr
 
 
-def measure(lab: Lab, tool: Peer | Ours, rounds: int) -> Plain:
+def measure(lab: Machine, tool: Peer | Ours, rounds: int) -> Plain:
     """Seconds of a first and of a second run, medians of so many rounds, and what a broken image leads to."""
     first, second = [], []
     told: Plain = {"tool": tool.name}
@@ -191,29 +164,17 @@ def _packages() -> Path:
     return folder
 
 
-def _run(words: list[Any]) -> subprocess.CompletedProcess[str]:
-    words = [str(word) for word in words]
-    return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=3000)
-
-
-def _say(words: list[Any]) -> str:
-    done = _run(words)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(map(str, words))}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
-    return done.stdout
-
-
 def main() -> int:
     """Measure both, print the figures, keep them as JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bringup", description=__doc__)
     parser.add_argument("--instances", type=int, default=20, metavar="N", help="how many tiny instances (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="first runs of each (default: %(default)s)")
-    parser.add_argument("--release", default="6.1.0-56-amd64", help="host kernel (default: %(default)s)")
-    parser.add_argument("--json", type=Path, default=WORK / "bringup.json", metavar="FILE", help="default: %(default)s")
+    parser.add_argument("--release", default=RELEASE, help="host kernel (default: %(default)s)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="default: bringup.json in the work folder")
     parser.add_argument("--keep", action="store_true", help="leave the machine running")
     options = parser.parse_args()
-    lab = Lab(options.instances + 2, options.release)
-    lab.start()
+    lab = Machine(options.instances + 2, options.release)
+    lab.prepare()
     told: Plain = {"machine": report.machine(), "instances": options.instances}
     try:
         for tool in (Ours(lab, options.instances), Peer(lab, options.instances)):
@@ -224,8 +185,7 @@ def main() -> int:
             lab.stop()
     told["ratio_first"] = round(told["peer"]["first_seconds"] / told["ours"]["first_seconds"], 1)
     told["ratio_second"] = round(told["peer"]["second_seconds"] / told["ours"]["second_seconds"], 1)
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(told, indent=2) + "\n")
+    (options.json or lab.work / "bringup.json").write_text(json.dumps(told, indent=2) + "\n")
     print(json.dumps(told, indent=2))
     return 0
 
