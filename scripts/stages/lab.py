@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import partial
 from pathlib import Path
 
-from .base import TOP, Counts, Stage, check, closing_line, command, show
+from .base import TOP, WORK, Counts, Stage, check, closing_line, command, show
+from .host import STOCK
 
 
 def kernel() -> Counts:
@@ -20,6 +22,21 @@ def kernel() -> Counts:
         print("      tests/kernel/run ended well but said nothing of what it checked")
         counts += Counts(failed=1)
     return counts
+
+
+def sparse() -> Counts:
+    """The C of mkstock, by the compiler with -Wall -Wextra -Werror and by sparse; one count for each file that sparse looked at."""
+    work = WORK / "sparse"
+    shutil.rmtree(work, ignore_errors=True)
+    shutil.copytree(TOP / "roles/stock_kernel/files/mkstock", work)
+    status, headers = command("headers", [TOP / "scripts/kernel-tree", "--print", "headers", STOCK], limit=900)
+    make = ["make", "-C", work, f"KDIR={headers.splitlines()[-1]}", "C=2", "CHECK=sparse", "KCFLAGS=-Werror", "modules"]
+    status, output = (status, headers) if status else command("sparse", make, limit=600)
+    looked = sum(" CHECK " in line and str(work) in line for line in output.splitlines())
+    found = [line for line in output.splitlines() if str(work) in line and (": warning: " in line or ": error: " in line)]
+    if status or found or not looked:
+        show(output if status or not looked else "\n".join(found))
+    return Counts(passed=looked - len(found), failed=len(found) or int(status != 0 or not looked))
 
 
 def dkms() -> Counts:
@@ -49,6 +66,7 @@ def scenarios() -> list[Path]:
 
 
 STAGES = [
+    Stage("sparse", "no warning of the compiler or of sparse in the C of mkstock", sparse),
     Stage("dkms", "Debian's dkms builds and installs mkstock by its dkms.conf", dkms),
     Stage("kernel", "mkstock runs real second kernels on a stock kernel, in QEMU", kernel),
     *(

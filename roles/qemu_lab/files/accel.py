@@ -57,7 +57,9 @@ def _initrd(folder: Path, busybox: Path) -> Path:
     init.write_text(f"#!/bin/busybox sh\n/bin/busybox echo {MARK.decode()}\n/bin/busybox poweroff -f\n")
     init.chmod(0o755)
     (tree / "dev").mkdir()
-    subprocess.run("find . | cpio -o -H newc --quiet > ../initrd", shell=True, cwd=tree, check=True)
+    names = "\n".join(["bin", "bin/busybox", "dev", "init"])
+    with (folder / "initrd").open("wb") as archive:
+        subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], input=names.encode(), stdout=archive, cwd=tree, check=True)
     return folder / "initrd"
 
 

@@ -75,37 +75,10 @@ static u32 room(void)
 
 /* --- the log */
 
-/* Who holds the lock in a panic may never come back, so it is not waited for long. */
-static bool lock_output(unsigned long *flags)
-{
-	unsigned int tries = 100;
-
-	local_irq_save(*flags);
-	if (!oops_in_progress && !in_nmi()) {
-		raw_spin_lock(&out_lock);
-		return true;
-	}
-	while (tries--) {
-		if (raw_spin_trylock(&out_lock))
-			return true;
-		udelay(10);
-	}
-	return false;
-}
-
-static void unlock_output(unsigned long flags, bool locked)
-{
-	if (locked)
-		raw_spin_unlock(&out_lock);
-	local_irq_restore(flags);
-}
-
 static void await_room(u32 n)
 {
 	unsigned int waited;
 
-	if (oops_in_progress || in_nmi())
-		return;
 	for (waited = 0; room() < n && !impatient; waited += 50) {
 		if (waited >= PATIENCE_US)
 			impatient = true;
@@ -115,19 +88,48 @@ static void await_room(u32 n)
 		impatient = false;
 }
 
-static void log_chunk(const void *data, u32 n)
+/* Needs the lock, but in trouble. */
+static void log_piece(const void *data, u32 n)
 {
-	unsigned long flags;
-	bool locked;
-	u32 done;
+	u32 done = put(data, n, oops_in_progress);
 
-	await_room(n);
-	locked = lock_output(&flags);
-	done = put(data, n, oops_in_progress);
 	if (done < n)
 		WRITE_ONCE(area->dropped, READ_ONCE(area->dropped) + n - done);
 	notify();
-	unlock_output(flags, locked);
+}
+
+/* Who holds the lock in a panic may never come back, so it is not waited for long. */
+static void log_in_trouble(const void *data, u32 n)
+{
+	unsigned int tries = 100;
+	unsigned long flags;
+
+	local_irq_save(flags);
+	for (; tries; tries--) {
+		if (raw_spin_trylock(&out_lock)) {
+			log_piece(data, n);
+			raw_spin_unlock(&out_lock);
+			break;
+		}
+		udelay(10);
+	}
+	if (!tries)
+		log_piece(data, n);
+	local_irq_restore(flags);
+}
+
+static void log_chunk(const void *data, u32 n)
+{
+	unsigned long flags;
+
+	if (oops_in_progress || in_nmi()) {
+		log_in_trouble(data, n);
+		return;
+	}
+	await_room(n);
+	raw_spin_lock_irqsave(&out_lock, flags);
+	log_piece(data, n);
+	raw_spin_unlock_irqrestore(&out_lock, flags);
 }
 
 static void log_write(struct console *console, const char *text, unsigned int n)
