@@ -30,7 +30,7 @@ def sparse() -> Counts:
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(TOP / "roles/stock_kernel/files/mkstock", work)
     status, headers = command("headers", [TOP / "scripts/kernel-tree", "--print", "headers", STOCK], limit=900)
-    make = ["make", "-C", work, f"KDIR={headers.splitlines()[-1]}", "C=2", "CHECK=sparse", "KCFLAGS=-Werror", "modules"]
+    make: list[str | Path] = ["make", "-C", work, f"KDIR={headers.splitlines()[-1]}", "C=2", "CHECK=sparse", "KCFLAGS=-Werror", "modules"]
     status, output = (status, headers) if status else command("sparse", make, limit=600)
     looked = sum(" CHECK " in line and str(work) in line for line in output.splitlines())
     found = [line for line in output.splitlines() if str(work) in line and (": warning: " in line or ": error: " in line)]

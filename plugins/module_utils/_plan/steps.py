@@ -216,7 +216,7 @@ def _stop_it(step: Step) -> Tuple[Step, ...]:
 
 def wait_health(spec: Spec, within: Optional[float], channel: Optional[str], gates: Optional[Dict[str, Any]] = None) -> Step:
     """Wait until the instance itself reports and all gates are passed, at most `within` seconds (None: the default of the run)."""
-    args: Args = ("spec", spec, "within", within, "channel", channel)
+    args: Tuple[Any, ...] = ("spec", spec, "within", within, "channel", channel)
     return Step("wait_health", args + ("gates", gates) if gates else args, _say_wait, (), spec["name"])
 
 
