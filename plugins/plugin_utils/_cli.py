@@ -1,7 +1,7 @@
 # Copyright (c) 2026 multikernel.core contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""mkl: read, judge, plan and draw layouts on this machine, without touching another (but for the console).
+"""mkl: read, judge, plan and draw layouts on this machine, without touching another (but for console and channel).
 
 Exit codes: 0 all is well; 1 the layout is invalid, breaks a rule or cannot be planned; 2 the command was used wrongly or a
 file cannot be read; 3 a way between two kernels opened (report --diff), or something is not known (validate --strict). Everything
@@ -24,7 +24,8 @@ OK, INVALID, USAGE, NOT_KNOWN = 0, 1, 2, 3
 _EPILOG = """\
 exit codes:
   0  all is well
-  1  the layout is invalid, breaks a rule, or cannot be planned; mkl console: there is no such console, or no more
+  1  the layout is invalid, breaks a rule, or cannot be planned; mkl console: there is no such console, or no more;
+     mkl channel: there is no such channel, nothing came, it stayed full, or a ping had no answer
   2  wrong usage, or a file that cannot be read
   3  mkl report --diff: a way between two kernels opened;
      mkl validate --strict: nothing is wrong, but something that would block an apply is not known
@@ -41,6 +42,8 @@ examples:
   mkl report layout.yml --facts here.json --diff changed.yml
   mkl validate group_vars/all.yml --key multikernel_layout
   mkl console box1 web                                     (the instance web of the machine that ssh calls box1)
+  mkl channel stat box1
+  mkl channel ping box1 requests
 """
 
 
@@ -138,7 +141,71 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--ssh", default="ssh", metavar="COMMAND", help="what reaches MACHINE, such as 'ssh -F lab.conf' (default: ssh)")
     command.add_argument("--python", default="python3", metavar="P", help="the Python of the machine (default: python3)")
     command.add_argument("--wait", type=float, default=5, metavar="S", help="seconds to wait while another uses it (default: 5)")
+
+    _channel_commands(_command(commands, "channel", channel, "look at the channels of a machine, ping, send and receive"))
     return top
+
+
+_CHANNEL = """\
+Look at the channels of a machine, and send and receive through the host's end of one.
+
+It goes through /sys/kernel/mkstock/channels and /dev/mkchan of the machine, which needs root there (by itself or by sudo without a
+password) and Python. Each command ends by itself.
+"""
+
+
+def _channel_commands(command: argparse.ArgumentParser) -> None:
+    command.description = _CHANNEL
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    actions = command.add_subparsers(title="actions", metavar="ACTION", required=True, dest="do")
+    machine = "where the channel is, as ssh calls it (default: this machine)"
+    about = {
+        "stat": "tell how each channel is, and what went through it",
+        "ping": "ask the other kernel for an answer, and tell how long it took (from interrupt to interrupt)",
+        "send": "send one message to the other end",
+        "recv": "take messages that nobody has read out of the channel, and print each in a line",
+    }
+    for action, purpose in about.items():
+        one = actions.add_parser(action, help=purpose, description=purpose[0].upper() + purpose[1:] + ".")
+        one.set_defaults(run=channel)
+        one.add_argument("machine", metavar="MACHINE", nargs="?", help=machine)
+        if action == "stat":
+            one.add_argument("--channel", metavar="CHANNEL", help="only this one (default: all)")
+        else:
+            one.add_argument("channel", metavar="CHANNEL", help="its name in the layout of the machine")
+        if action == "send":
+            one.add_argument("message", metavar="MESSAGE", help="the text; - for the bytes of the standard input")
+        if action in ("send", "recv"):
+            one.add_argument("--timeout", type=_seconds, default=5, metavar="S", help="seconds to wait at most (default: 5)")
+        if action in ("ping", "recv"):
+            number = 3 if action == "ping" else 1
+            one.add_argument("--count", type=_count, default=number, metavar="N", help=f"how many at most (default: {number})")
+        if action == "ping":
+            one.add_argument("--interval", type=_seconds, default=0.2, metavar="S", help="seconds between two (default: 0.2)")
+        one.add_argument("--json", action="store_true", help="print what the machine answered, messages as base64")
+        one.add_argument("--ssh", default="ssh", metavar="COMMAND", help="what reaches MACHINE (default: ssh)")
+        one.add_argument("--python", default="python3", metavar="P", help="the Python of the machine (default: python3)")
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 3600:
+        raise argparse.ArgumentTypeError(f"{text} is no time; write seconds from 0 to 3600")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 100000:
+        raise argparse.ArgumentTypeError(f"{text} is no count; write a number from 1 to 100000")
+    return value
+
+
+def channel(options: argparse.Namespace) -> int:
+    """mkl channel: one request to a machine."""
+    from ._channel import run
+
+    return run(options)
 
 
 _CONSOLE = """\

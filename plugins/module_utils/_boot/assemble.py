@@ -70,7 +70,8 @@ class Area(NamedTuple):
 class ChannelEnd(NamedTuple):
     """One end of a channel: name, physical address, own end (0 or 1).
 
-    An IPI channel has *area* when this image is to create it. *shared*, bytes, makes it plain shared memory, which nobody writes at load.
+    An IPI channel has *area* when this image is to create it. *shared*, bytes, makes it plain shared memory, which nobody writes at load;
+    *writer* says which end may: "0", "1" or "both".
     """
 
     name: str
@@ -78,6 +79,7 @@ class ChannelEnd(NamedTuple):
     end: int
     area: Optional[Area] = None
     shared: Optional[int] = None
+    writer: str = "both"
 
 
 @dataclass(frozen=True)
@@ -272,7 +274,7 @@ def _initrd(spec: Spec, kernel: _Kernel) -> Optional[Segment]:
 
 
 def _command_line(spec: Spec, kernel: _Kernel, initrd: bool) -> str:
-    channels = [Channel(end.name, end.address, end.end, end.shared) for end in spec.channels]
+    channels = [Channel(end.name, end.address, end.end, end.shared, end.writer) for end in spec.channels]
     own = cmdline.own_words(spec.name, spec.base, channels, spec.devices)
     if not kernel.linux:
         return cmdline.flat(own, spec.cmdline, spec.tsc_khz, spec.console, kernel.cmdline_size)

@@ -29,12 +29,16 @@ class Uart(NamedTuple):
 
 
 class Channel(NamedTuple):
-    """A channel as an instance sees it: name, physical address, own end (0 or 1); its size in bytes when it is plain shared memory."""
+    """A channel as an instance sees it: name, physical address, own end (0 or 1).
+
+    For plain shared memory its size in bytes, and which end writes it: "0", "1" or "both".
+    """
 
     name: str
     address: int
     end: int
     shared: Optional[int] = None
+    writer: str = "both"
 
 
 class CommandLineError(ValueError):
@@ -51,7 +55,8 @@ def own_words(name: str, mailbox: int, channels: Sequence[Channel], devices: Seq
         if channel.shared is None:
             words.append("%schannel=%s@0x%x:%d" % (PREFIX, channel.name, channel.address, channel.end))
         else:
-            words.append("%smemory=%s@0x%x+0x%x:%d" % (PREFIX, channel.name, channel.address, channel.shared, channel.end))
+            told = (PREFIX, channel.name, channel.address, channel.shared, channel.end, channel.writer)
+            words.append("%smemory=%s@0x%x+0x%x:%d:%s" % told)
     words += ["%sdevice=%s%s" % (PREFIX, alias + "@" if alias else "", address) for address, alias in devices]
     return words
 

@@ -67,7 +67,7 @@ def _buses(spec: Dict[str, Any], facts: Dict[str, Any]) -> List[Any]:
 
 def _end(one: Dict[str, Any]) -> assemble.ChannelEnd:
     if one["kind"] == "shared_memory":
-        return assemble.ChannelEnd(one["name"], one["address"], one["end"], shared=one["size"])
+        return assemble.ChannelEnd(one["name"], one["address"], one["end"], shared=one["size"], writer=specs.writer_of(one))
     area = assemble.Area(one["slots"], one["message_size"], (one["ends"][0], one["ends"][1])) if one["writes"] else None
     return assemble.ChannelEnd(one["name"], one["address"], one["end"], area)
 

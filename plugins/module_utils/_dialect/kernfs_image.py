@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional, Tuple
 
 from .._boot import cmdline
-from .._plan.place import HOST
+from .._plan import spec as specs
 from .base import DialectError
 from .image import MKTTY, PORTS
 
@@ -69,7 +69,7 @@ def _console(spec: Dict[str, Any], facts: Dict[str, Any], given: List[str]) -> L
 def _channel(one: Dict[str, Any], bases: Dict[str, Optional[int]]) -> str:
     address = address_of(one, bases)
     shared = one["size"] if one["kind"] == "shared_memory" else None
-    return cmdline.own_words("", 0, [cmdline.Channel(one["name"], address, one["end"], shared)])[-1]
+    return cmdline.own_words("", 0, [cmdline.Channel(one["name"], address, one["end"], shared, specs.writer_of(one))])[-1]
 
 
 def _hidden(spec: Dict[str, Any], bases: Dict[str, Optional[int]]) -> List[str]:
@@ -84,8 +84,3 @@ def address_of(one: Dict[str, Any], bases: Dict[str, Optional[int]]) -> int:
     if base is None:
         raise DialectError("channel %s lies in the memory of %s, which has none" % (one["name"], one["owner"]))
     return int(base + one["offset"])
-
-
-def host_end(one: Dict[str, Any]) -> str:
-    """The host's end of a channel as mkstock reads it: 0, 1, or - when the channel is between two instances."""
-    return str(one["between"].index(HOST)) if HOST in one["between"] else "-"

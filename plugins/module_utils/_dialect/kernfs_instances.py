@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Optional, Sequence, Set
 
 from .._boot import kexec_file
 from .._plan.kernfs_plan import LOADED
+from .._plan.spec import host_end, writer_of
 from . import kernfs_image, table
 from .base import DialectError, Drift
 from .kernfs_files import Found, Tree
@@ -200,8 +201,13 @@ class Instances:
         address = kernfs_image.address_of(channel, bases)
         if channel["name"] in attached:
             self.channel_gone(channel["name"])
-        told = (channel["name"], address, kernfs_image.host_end(channel), channel["slots"], channel["message_size"], *channel["ends"])
-        self.system.write(MKSTOCK + "channels", "create %s 0x%x %s %d %d %d %d" % told)
+        end = host_end(channel)
+        if channel["kind"] == "shared_memory":
+            words = "share %s 0x%x 0x%x %s %s" % (channel["name"], address, channel["size"], end, writer_of(channel))
+        else:
+            told = (channel["name"], address, end, channel["slots"], channel["message_size"], *channel["ends"])
+            words = "create %s 0x%x %s %d %d %d %d" % told
+        self.system.write(MKSTOCK + "channels", words)
         return {"address": address}
 
     def channel_gone(self, name: str) -> Dict[str, Any]:

@@ -10,7 +10,7 @@ remembered, and said to be remembered.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 from .._plan import plan as planner
 from .._plan import ranges
@@ -364,13 +364,18 @@ class Rfc:
 
     # channels
 
-    def _channel_attach(self, name: str, address: int, end: int) -> Dict[str, Any]:
+    def _channel_attach(
+        self, name: str, address: int, end: Union[int, str], size: Optional[int] = None, writer: str = "both"
+    ) -> Dict[str, Any]:
         one = (table.channels(self.system.read(MKSTOCK + "channels")) or {}).get(name)
         if one is not None and (one["address"], one["end"]) == (address, end):
             return {"already": True}
         if one is not None:
             self._channel_detach(name)
-        self.system.write(MKSTOCK + "channels", "add %s 0x%x %d" % (name, address, end))
+        told = "add %s 0x%x %s" % (name, address, end)
+        if size is not None:
+            told = "share %s 0x%x 0x%x %s %s" % (name, address, size, end, writer)
+        self.system.write(MKSTOCK + "channels", told)
         return {}
 
     def _channel_detach(self, name: str) -> Dict[str, Any]:

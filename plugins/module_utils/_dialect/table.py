@@ -59,7 +59,10 @@ def instances(text: Optional[str]) -> Optional[List[Dict[str, Any]]]:
 
 
 def channels(text: Optional[str]) -> Optional[Dict[str, Dict[str, Any]]]:
-    """Lines of mkstock's `channels` by name: {"address", "end", "attached", "peer", "beats", "sent", "received", "rejected"}."""
+    """Lines of mkstock's `channels` by name: {"address", "end", "attached", "peer", "beats", "sent", "received", "rejected"}.
+
+    "end" is "-" where the host only looks after a channel between two instances.
+    """
     if text is None:
         return None
     found = {}
@@ -71,7 +74,7 @@ def channels(text: Optional[str]) -> Optional[Dict[str, Dict[str, Any]]]:
         words = _words(line)
         found[head[0]] = {
             "address": address,
-            "end": whole(words.get("end", "")) or 0,
+            "end": "-" if words.get("end") == "-" else whole(words.get("end", "")) or 0,
             "attached": True,
             "peer": words.get("peer"),
             "beats": whole(words.get("beats", "")) or 0,

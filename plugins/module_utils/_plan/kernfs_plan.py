@@ -317,7 +317,7 @@ class _Planner:
         for name, spec in sorted(self.specs.items()):
             for one in spec["channels"]:
                 lost = HOST in one["between"] and one["name"] not in attached
-                if one["owner"] == name and one["kind"] == "ipi" and (name in self.load or name in self.boot or lost):
+                if one["owner"] == name and specs.host_has(one) and (name in self.load or name in self.boot or lost):
                     todo.append(kernfs_steps.channel(one, name))
         return todo
 
@@ -341,5 +341,9 @@ def _take_down(going: Dict[str, Dict[str, Any]], state: Dict[str, Any], loaded: 
         if one["status"] == "active":
             back = kernfs_steps.start_again(one["spec"], one.get("health")) if one["state"] in ALIVE else ()
             todo.append(kernfs_steps.stop(one["spec"], back))
+    for name, one in going.items():
+        for channel in one["spec"]["channels"]:
+            if HOST not in channel["between"] and channel["owner"] == name and channel["name"] in attached:
+                todo.append(kernfs_steps.channel_gone(channel["name"], name))
     todo += [kernfs_steps.unload(one["spec"]) for name, one in going.items() if one["status"] in LOADED and name not in loaded]
     return todo

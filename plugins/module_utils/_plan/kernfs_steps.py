@@ -142,9 +142,12 @@ def unload(spec: Spec) -> Step:
 
 
 def channel(one: Dict[str, Any], instance: str) -> Step:
-    """Lay out the area of a channel in the memory of its owner (an entry of a spec's "channels"), and attach the host's end."""
+    """Lay out the area of a channel in the memory of its owner (an entry of a spec's "channels"), and attach the host's end.
+
+    A channel between two instances is looked after: the host tells one end when it stops the other.
+    """
     ends = " and attach the host to it" if HOST in one["between"] else ""
-    back = (channel_gone(one["name"], instance),) if HOST in one["between"] else ()
+    back = (channel_gone(one["name"], instance),)
     return Step("channel", {"channel": one}, "lay out channel %s in the memory of %s%s" % (one["name"], one["owner"], ends), back, instance)
 
 

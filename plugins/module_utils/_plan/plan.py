@@ -365,15 +365,17 @@ class _Planner:
 
 
 def _take_down(name: str, one: Dict[str, Any], attached: Set[str]) -> List[Step]:
-    """Detach and stop one instance. What was running comes back when the plan is undone."""
-    channels = [channel for channel in one["spec"]["channels"] if HOST in channel["between"] and channel["name"] in attached]
+    """Detach and stop one instance. What was running comes back when the plan is undone. A channel to another instance is looked after
+    until this one is stopped, so that the other is told."""
+    known = [channel for channel in one["spec"]["channels"] if specs.host_has(channel) and channel["name"] in attached]
+    channels = [channel for channel in known if HOST in channel["between"]]
     again: Tuple[Step, ...] = ()
     if one["state"] in ALIVE:
-        again = (steps.stop(one["spec"]), steps.unload()) + tuple(steps.start(one["spec"], one.get("health"), bool(channels)))
+        again = (steps.stop(one["spec"]), steps.unload()) + tuple(steps.start(one["spec"], one.get("health"), bool(known)))
     wanted = [steps.channel_detach(channel, name) for channel in channels]
     if one["state"] != "loaded":
         wanted.append(steps.stop(one["spec"], again))
-    return wanted
+    return wanted + [steps.watch_end(channel, name) for channel in known if HOST not in channel["between"]]
 
 
 def _attached(state: Dict[str, Any]) -> Set[str]:

@@ -79,6 +79,25 @@ def devices_of(spec: Dict[str, Any]) -> List[str]:
     return sorted(one["pci"] for one in spec.get("devices") or [])
 
 
+def writer_of(channel: Dict[str, Any]) -> str:
+    """Which end of an entry of "channels" may write its memory, as mkstock reads it: "0", "1", or "both"."""
+    writer = channel.get("writer")
+    return "both" if writer is None else str(channel["between"].index(writer))
+
+
+def host_end(channel: Dict[str, Any]) -> str:
+    """The host's end of an entry of "channels" as mkstock reads it: "0", "1", or "-" when the channel is between two instances."""
+    return str(channel["between"].index(HOST)) if HOST in channel["between"] else "-"
+
+
+def host_has(channel: Dict[str, Any]) -> bool:
+    """Whether the host is to know of an entry of "channels": it has an end of it, or tells one end of messages when the other stops.
+
+    That it does with the instance whose image carries the area.
+    """
+    return HOST in channel["between"] or (channel["kind"] == "ipi" and channel["writes"])
+
+
 def differences(old: Dict[str, Any], new: Dict[str, Any]) -> List[str]:
     """What a restart would change, in words; empty when the running instance is the wanted one.
 

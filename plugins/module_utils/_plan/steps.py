@@ -17,7 +17,8 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 from .._layout.canonical import GATES
-from .place import HOST, amount
+from . import spec as specs
+from .place import amount
 
 Spec = Dict[str, Any]
 Args = Union[Dict[str, Any], Tuple[Any, ...]]
@@ -184,21 +185,34 @@ def _say_unload(step: Step) -> str:
 
 
 def channel_attach(channel: Dict[str, Any], instance: str) -> Step:
-    """Attach the host's end of a channel (an entry of a spec's "channels")."""
-    args = {"name": channel["name"], "address": channel["address"], "end": channel["between"].index(HOST)}
-    return Step("channel_attach", args, ("attach the host to channel %s", channel["name"]), _let_go, instance)
+    """Attach the host's end of a channel (an entry of a spec's "channels"); or have the host look after one between two instances."""
+    name, end = channel["name"], specs.host_end(channel)
+    args: Dict[str, Any] = {"name": name, "address": channel["address"], "end": int(end) if end != "-" else end}
+    if channel["kind"] == "shared_memory":
+        args.update(size=channel["size"], writer=specs.writer_of(channel))
+    say = "attach the host to channel %s" if end != "-" else "have the host look after channel %s"
+    return Step("channel_attach", args, (say, name), _let_go, instance)
 
 
 def _let_go(step: Step) -> Tuple[Step, ...]:
-    name = step.args["name"]
-    return (Step("channel_detach", {"name": name}, ("detach the host from channel %s", name), (), step.instance),)
+    return (Step("channel_detach", {"name": step.args["name"]}, _say_detach(step.args), (), step.instance),)
+
+
+def _say_detach(args: Dict[str, Any]) -> str:
+    return ("have the host leave channel %s alone" if args["end"] == "-" else "detach the host from channel %s") % str(args["name"])
 
 
 def channel_detach(channel: Dict[str, Any], instance: str) -> Step:
     """Detach the host's end of a channel (an entry of a spec's "channels")."""
     attach = channel_attach(channel, instance)
     back = Step(attach.do, attach.args, attach.say, (), instance)
-    return Step("channel_detach", {"name": channel["name"]}, "detach the host from channel %s" % channel["name"], (back,), instance)
+    return Step("channel_detach", {"name": channel["name"]}, _say_detach(attach.args), (back,), instance)
+
+
+def watch_end(channel: Dict[str, Any], instance: str) -> Step:
+    """The last of a channel between two instances, after its maker was stopped: who starts that again, has the host look after it again."""
+    attach = channel_attach(channel, instance)
+    return Step("channel_detach", {"name": channel["name"]}, _say_detach(attach.args), (), instance)
 
 
 def boot(spec: Spec, args: Args = ()) -> Step:
@@ -261,8 +275,8 @@ def report(spec: Spec, health: Optional[Dict[str, Any]]) -> Step:
 
 
 def attachments(spec: Spec) -> List[Step]:
-    """The host's ends of an instance's IPI channels."""
-    return [channel_attach(one, spec["name"]) for one in spec["channels"] if HOST in one["between"] and one["kind"] == "ipi"]
+    """What the host does for an instance's channels before it starts."""
+    return [channel_attach(one, spec["name"]) for one in spec["channels"] if specs.host_has(one)]
 
 
 def _say_stop(step: Step) -> str:

@@ -332,7 +332,9 @@ class Machine:
         if words[0] == "add":
             if int(words[2], 16) not in self.areas:
                 raise DialectError("the kernel refused the channel: there is none at %s" % words[2])
-            self.channels[words[1]] = {"address": int(words[2], 16), "end": int(words[3])}
+            self.channels[words[1]] = {"address": int(words[2], 16), "end": _end(words[3])}
+        elif words[0] == "share":
+            self.channels[words[1]] = {"address": int(words[2], 16), "end": _end(words[4]), "shared": int(words[3], 16), "writer": words[5]}
         else:
             del self.channels[words[1]]
 
@@ -351,7 +353,7 @@ class Machine:
             return "".join(lines)
         if name == "channels":
             return "".join(
-                "%s 0x%x end=%d slots=64 size=256 sent=0 received=%d rejected=0 beats=%d last_beat_ms=5 peer=up\n"
+                "%s 0x%x end=%s slots=64 size=256 sent=0 received=%d rejected=0 beats=%d last_beat_ms=5 peer=up\n"
                 % (channel_, one["address"], one["end"], self._beats(), self._beats())
                 for channel_, one in sorted(self.channels.items())
             )
@@ -456,6 +458,10 @@ def image(kernel, **changes):
 def state_files(root):
     """Names of the files that an apply has left below root."""
     return sorted(os.path.join(folder, one)[len(str(root)) + 1 :] for folder, _folders, names in os.walk(str(root)) for one in names)
+
+
+def _end(text):
+    return "-" if text == "-" else int(text)
 
 
 def _overlap(first, second):

@@ -479,8 +479,7 @@ class KernfsKernel(Machine):
         if words[0] == "create":
             self.areas.add(int(words[2], 16))
             self.made_channels = [*getattr(self, "made_channels", []), words[1:]]
-            if words[3] != "-":
-                self.channels[words[1]] = {"address": int(words[2], 16), "end": int(words[3])}
+            self.channels[words[1]] = {"address": int(words[2], 16), "end": words[3] if words[3] == "-" else int(words[3])}
         else:
             super()._channel(words)
 

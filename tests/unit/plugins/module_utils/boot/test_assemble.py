@@ -178,7 +178,7 @@ def test_the_area_of_a_channel_is_written_by_the_first_instance_only(spec: Calla
     assert channel.parse(bytes(area.data))["ends"][0]["apic_id"] == 2
     assert not [segment for segment in image.segments if "other" in segment.what or "feed" in segment.what]
     assert "multikernel.channel=other@0x5e100000:1" in image.cmdline
-    assert "multikernel.memory=feed@0x5e200000+0x200000:0" in image.cmdline
+    assert "multikernel.memory=feed@0x5e200000+0x200000:0:both" in image.cmdline
 
 
 def test_the_same_spec_gives_the_same_bytes(spec: Callable[..., Spec]) -> None:

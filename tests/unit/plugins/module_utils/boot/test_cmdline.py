@@ -48,12 +48,12 @@ def test_it_has_what_a_stock_kernel_needs() -> None:
 
 
 def test_the_loaders_words_say_who_the_instance_is() -> None:
-    channels = [Channel("beat", 0x5E000000, 1), Channel("feed", 0x5F000000, 0, 0x200000)]
+    channels = [Channel("beat", 0x5E000000, 1), Channel("feed", 0x5F000000, 0, 0x200000, "1")]
     assert cmdline.own_words("web", 0x40000000, channels) == [
         "multikernel.name=web",
         "multikernel.mailbox=0x40000000",
         "multikernel.channel=beat@0x5e000000:1",
-        "multikernel.memory=feed@0x5f000000+0x200000:0",
+        "multikernel.memory=feed@0x5f000000+0x200000:0:1",
     ]
 
 
