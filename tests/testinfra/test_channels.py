@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shlex
@@ -12,6 +13,7 @@ import sys
 from typing import NamedTuple
 
 import pytest
+from ansible_collections.multikernel.core.plugins.plugin_utils import _console
 
 MKL = "import sys; from ansible_collections.multikernel.core.plugins.plugin_utils._cli import main; sys.exit(main(sys.argv[1:]))"
 WRITE = """
@@ -40,8 +42,7 @@ def mkl():
     ssh = f"ssh -F {shlex.quote(os.environ['LAB_FOLDER'] + '/ssh_config')}"
 
     def run(*words: str, given: str = "") -> Answer:
-        place = 2 if words[0] == "channel" else 1
-        line = [sys.executable, "-c", MKL, *words[:place], "--ssh", ssh, *words[place:]]
+        line = [sys.executable, "-c", MKL, *words[:2], "--ssh", ssh, *words[2:]]
         done = subprocess.run(line, input=given, capture_output=True, text=True, timeout=120, check=False)
         return Answer(done.returncode, done.stdout, done.stderr)
 
@@ -49,11 +50,16 @@ def mkl():
 
 
 @pytest.fixture(scope="module")
-def in_web(mkl):
+def in_web():
     """Runs a command in the instance web, through its console; both streams."""
 
     def run(command: str) -> str:
-        return mkl("console", "--wait", "30", "lab", "web", given=f"{command} 2>&1\necho end of it\nexit\n").out.partition("end of it")[0]
+        request = {"instance": "web", "timeout": 90, "wait": 30, "do": "exec", "command": command, "stdin": None, "limit": 65536}
+        words = ["ssh", "-F", os.environ["LAB_FOLDER"] + "/ssh_config", "lab", _console.command("python3")]
+        done = subprocess.run(words, input=_console.program(request), capture_output=True, timeout=180, check=True)
+        told = json.loads(done.stdout)
+        assert "error" not in told, told
+        return (base64.b64decode(told["stdout"]) + base64.b64decode(told["stderr"])).decode()
 
     return run
 

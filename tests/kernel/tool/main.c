@@ -34,7 +34,7 @@ static const char usage[] =
 	"mkt send NAME TEXT | flood NAME COUNT SIZE | recv NAME SECONDS | count NAME SECONDS\n"
 	"mkt stress NAME COUNT SIZE       COUNT checked messages each way; the other end does the same\n"
 	"mkt events NAME SECONDS COUNT    the next COUNT messages and errors, in one line\n"
-	"mkt short NAME SIZE | share write NAME OFFSET TEXT | share read NAME OFFSET | share limits NAME SIZE\n";
+	"mkt edge NAME | short NAME SIZE | share write NAME OFFSET TEXT | share read NAME OFFSET | share limits NAME SIZE\n";
 
 void die(const char *what)
 {
@@ -245,6 +245,8 @@ int main(int argc, char **argv)
 		return stress(argv[2], atol(argv[3]), atoi(argv[4]));
 	if (IS("events", 3))
 		return events(argv[2], atoi(argv[3]), atoi(argv[4]));
+	if (IS("edge", 1))
+		return edge(argv[2]);
 	if (IS("short", 2))
 		return read_short(argv[2], atoi(argv[3]));
 	if (IS("share", 4) && !strcmp(argv[2], "write"))

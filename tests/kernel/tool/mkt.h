@@ -59,6 +59,7 @@ int flood(const char *name, int count, size_t size);
 int receive(const char *name, int seconds);
 int count(const char *name, int seconds);
 int events(const char *name, int seconds, int count);
+int edge(const char *name);
 int read_short(const char *name, int size);
 int stress(const char *name, long count, size_t room);
 

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -100,6 +101,28 @@ int events(const char *name, int seconds, int count)
 		       p.revents & POLLHUP ? "^" : "");
 	}
 	puts("");
+	return 0;
+}
+
+/* Two questions, each followed by reads until EAGAIN; an edge-triggered epoll must tell of either answer. */
+int edge(const char *name)
+{
+	int fd = channel_open(name, O_RDWR | O_NONBLOCK), poll = epoll_create1(0), i;
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+	char message[257];
+
+	if (epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event))
+		die("epoll_ctl");
+	for (i = 0; i < 2; i++) {
+		while (read(fd, message, 256) >= 0)
+			;
+		if (write(fd, "edge", 4) != 4 || epoll_wait(poll, &event, 1, 10000) != 1) {
+			puts("nothing came");
+			return 1;
+		}
+		usleep(10000);
+	}
+	puts("told twice");
 	return 0;
 }
 

@@ -169,8 +169,9 @@ void mk_area_attach(struct mk_area *area, unsigned int end, u32 epoch)
 	WRITE_ONCE(*word(area, AT_FIRST(end)), get(area, AT_HEAD(end)));
 	WRITE_ONCE(*word(area, AT_EPOCH(end)), epoch);
 	WRITE_ONCE(*word(area, AT_FLAGS(end)), KEEPS_PROMISES);
-	WRITE_ONCE(*word(area, AT_WANTS(end) + 4 * MK_ROOM), 0);
-	WRITE_ONCE(*word(area, AT_WANTS(end) + 4 * MK_NEWS), 0);
+	/* somebody may have said so to an area that was written anew meanwhile */
+	WRITE_ONCE(*word(area, AT_WANTS(end) + 4 * MK_ROOM), 1);
+	WRITE_ONCE(*word(area, AT_WANTS(end) + 4 * MK_NEWS), 1);
 	smp_store_release(word(area, AT_ATTACHED(end)), 1);
 }
 

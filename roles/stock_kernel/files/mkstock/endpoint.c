@@ -63,8 +63,12 @@ static ssize_t endpoint_read(struct file *file, char __user *user, size_t size, 
 			break;
 		if (signal_pending(current))	/* whatever the other end does to the indices */
 			return -ERESTARTSYS;
-		if (file->f_flags & O_NONBLOCK)
+		if (file->f_flags & O_NONBLOCK) {
+			/* leaves word, too: who has been told EAGAIN may wait by an edge-triggered epoll */
+			if (mk_transfer_readable(channel, &opened->seen))
+				continue;
 			return -EAGAIN;
+		}
 		if (wait_event_interruptible(channel->reading, mk_transfer_readable(channel, &opened->seen) ||
 					     READ_ONCE(channel->removed)))
 			return -ERESTARTSYS;
@@ -102,6 +106,8 @@ static ssize_t endpoint_write(struct file *file, const char __user *user, size_t
 		if (ret < 0)
 			return ret;
 		if (file->f_flags & O_NONBLOCK) {
+			if (mk_transfer_writable(channel, &opened->seen))
+				continue;
 			mk_channel_refuse(channel);
 			return -EAGAIN;
 		}

@@ -75,6 +75,9 @@ ok "it waits to be read" until_ok 5 grep -q 'waiting=1' $control/channels
 says '^EMSGSIZE$' "a reader with too little room gets nothing" mkt short one 12
 says '^echo a longer one$' "and the message waits for one with enough" mkt recv one 5
 
+says '^told twice$' "an edge-triggered epoll is told of each message" mkt edge one
+until_ok 5 sh -c "! mkt recv one 1" >/dev/null	# what it left
+
 echo "# --- load, both ways at once"
 mkt send one "stress one 200000 64" >/dev/null
 says '^sent=200000 received=200000 lost=0 doubled=0 bad=0$' "host: no message of 200,000 is lost, doubled, or changed" \
