@@ -30,8 +30,9 @@ class Lock:
         digest: Optional[str],
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        path: str = PATH,
     ) -> None:
-        self.path = os.path.join(root, PATH)
+        self.path = os.path.join(root, path)
         self.timeout, self.digest, self.clock, self.sleep = timeout, digest, clock, sleep
         self._handle = -1
 
@@ -40,7 +41,7 @@ class Lock:
             os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise LockError("the lock /%s cannot be opened: %s" % (PATH, error.strerror)) from error
+            raise LockError("the lock %s cannot be opened: %s" % (self.path, error.strerror)) from error
         begin = self.clock()
         while True:
             try:
@@ -79,6 +80,18 @@ class Lock:
             )
         except (ValueError, KeyError, TypeError):
             return "another apply holds the lock %s" % waited
+
+
+def is_held(root: str, path: str = PATH) -> bool:
+    """Whether somebody holds the lock now. It is not tried: that would be in the way of who wants it in the same moment."""
+    try:
+        inode = ":%d" % os.stat(os.path.join(root, path)).st_ino
+        with open("/proc/locks", encoding="ascii", errors="replace") as file:
+            rows = [line.split() for line in file]
+    except OSError:
+        return False
+    # NUMBER: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE START END; who waits has an arrow after the number
+    return any(len(row) > 5 and row[1] == "FLOCK" and row[5].endswith(inode) for row in rows)
 
 
 def _user() -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Sequence, Set
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set
 
 from .._dialect.base import DialectError
 from .._dialect.choice import choose
@@ -33,7 +33,9 @@ ABILITY = ("life-kexec-allowed", "life-kexec-quota", "sec-lockdown")
 @dataclass
 class Options:
     """How an apply is to go about it. Times in seconds; consent, restart and only are names of instances (see plan),
-    adopt those of instances that somebody else made and that are to be ours; dialect is auto or the one to speak."""
+    adopt those of instances that somebody else made and that are to be ours; dialect is auto or the one to speak. declared is
+    the layout to remember, where only a part of it is to be made so now; unless is asked under the lock, and may say why nothing is done.
+    """
 
     lock_timeout: float = 30.0
     health_timeout: float = 60.0
@@ -43,6 +45,8 @@ class Options:
     console_logs: Dict[str, str] = field(default_factory=dict)
     dialect: str = "auto"
     adopt: Sequence[str] = ()
+    declared: Optional[Dict[str, Any]] = None
+    unless: Optional[Callable[[], Optional[str]]] = None
 
 
 class ApplyError(Exception):
@@ -69,16 +73,24 @@ def apply(
     wish = options or Options()
     if state == "present":
         check_shape(layout)
-    digest = canonical.digest(layout) if state == "present" and layout is not None else None
+    named = layout if wish.declared is None else wish.declared
+    digest = canonical.digest(named) if state == "present" and named is not None else None
     machine = system if system is not None else System(root)
     run = _Run(layout if state == "present" else None, digest, check, wish, machine)
     if check:
         return run.run()
     try:
         with Lock(machine.root, wish.lock_timeout, digest), Deferred(machine):
+            reason = wish.unless() if wish.unless is not None else None
+            if reason is not None:
+                raise Postponed(reason)
             return run.run()
     except LockError as error:
-        raise ApplyError(str(error)) from error
+        raise Postponed(str(error)) from error
+
+
+class Postponed(ApplyError):
+    """Nothing was even looked at: somebody else is at work on this host, or it is not what is wanted any more."""
 
 
 class _Again(Exception):
@@ -240,7 +252,7 @@ class _Run:
                 if differences:
                     sentence = "the host is not as it should be after the last step: " + "; ".join(differences)
             if sentence is None:
-                self.store.commit(remember.with_words(dict(after, digest=self.digest), seen), self.layout)
+                self.store.commit(remember.with_words(dict(after, digest=self.digest), seen), self.options.declared or self.layout)
                 return dict(seen)
         except DialectError as error:
             sentence = "what was done cannot be read back: %s" % error

@@ -13,7 +13,9 @@ SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
 class Deferred:
-    """Context manager: a signal that would end the process sets system.stopped to its name instead."""
+    """Context manager: a signal that would end the process sets system.stopped and system.asked to its name instead.
+
+    An undo clears the first, since who asked for the end waits for it; the second stays."""
 
     def __init__(self, system: Any) -> None:
         self.system = system
@@ -30,4 +32,4 @@ class Deferred:
             signal.signal(number, handler)
 
     def _note(self, number: int, _frame: Any) -> None:
-        self.system.stopped = signal.Signals(number).name
+        self.system.stopped = self.system.asked = signal.Signals(number).name

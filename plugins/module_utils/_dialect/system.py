@@ -24,6 +24,7 @@ class System:
     def __init__(self, root: str = "/") -> None:
         self.root = root
         self.stopped: Optional[str] = None  # the signal that asked for an end
+        self.asked: Optional[str] = None  # the same, and kept when the change was taken back
 
     def facts(self, images: Iterable[str] = (), remembered: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
         """The facts bundle of the host; remembered fills the topology of CPUs that are offline."""

@@ -92,13 +92,13 @@ class Machine:
         self.fails = {}  # (path or call, text or None) -> sentence: what the kernel refuses
         self.harm = []
         self.now = 1000.0
-        self.stopped = None
+        self.stopped = self.asked = None
         self.nonces = 0
         self.load_disabled, self.privileged, self.lockdown = False, True, "none"
         self.multikernel = True
         self.consoles = {}  # number -> what was said last
         self.answers = {}  # (kind, name) -> [(seconds that the answer takes, well), ...], the last one for good
-        self.asked = []  # (kind, what, name)
+        self.questions = []  # (kind, what, name)
         self.digests = {}  # path -> sha256
         self.kinds = {}
 
@@ -273,7 +273,7 @@ class Machine:
         return None
 
     def probe(self, kind, what, name, limit):
-        self.asked.append((kind, what, name))
+        self.questions.append((kind, what, name))
         left = self.answers.get((kind, name), [(0.0, True)])
         seconds, well = left.pop(0) if len(left) > 1 else left[0]
         return Probe(self, kind, min(seconds, limit), well and seconds <= limit)

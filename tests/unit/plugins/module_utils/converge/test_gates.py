@@ -33,7 +33,7 @@ def test_every_gate_is_asked_and_told(machine):
     machine.consoles[3] = machine.consoles[1] = "boot\r\nweb: ready\r\n"
     result = run.apply(layout(tcp=TCP, command=ASK, console="^web: ready$"), system=machine)
     assert waited(result)["gates"] == ["command", "console", "tcp"]
-    assert sorted(machine.asked) == [("command", ASK, "web"), ("tcp", TCP, "web")]
+    assert sorted(machine.questions) == [("command", ASK, "web"), ("tcp", TCP, "web")]
     assert Probe.open == 0
     assert not run.apply(layout(tcp=TCP, command=ASK, console="^web: ready$"), system=machine)["changed"]
 
@@ -41,7 +41,7 @@ def test_every_gate_is_asked_and_told(machine):
 def test_one_that_is_not_well_at_first_is_asked_again(machine):
     machine.answers["tcp", "web"] = [(0.0, False), (60.0, True), (1.0, True)]
     assert 6.0 < waited(run.apply(layout(tcp=TCP), system=machine))["seconds"] < 8.0
-    assert len(machine.asked) == 3
+    assert len(machine.questions) == 3
     assert Probe.open == 0
 
 
@@ -101,4 +101,4 @@ def test_a_console_line_needs_a_console_that_the_host_reads(machine):
 def test_the_target_looks_at_gates_itself(machine, gates, sentence):
     with pytest.raises(run.ApplyError, match=sentence):
         run.apply(layout(**gates), system=machine)
-    assert machine.asked == []
+    assert machine.questions == []
