@@ -56,6 +56,14 @@ options:
     type: list
     elements: str
     default: []
+  service:
+    description:
+      - Whether the supervisor C(multikernel-layout.service) is on the host. It brings the layout back after a boot without a controller,
+        finds instances that died, keeps what can be saved of them, and starts them again as their C(restart) says.
+      - V(true) puts it to C(/usr/lib/multikernel) after the apply and starts it now and at each boot; V(false) takes it away. Left out,
+        nothing is done about it. With O(state=absent), V(true) takes it away, too.
+      - On a host without systemd, the files are put there and nothing is started.
+    type: bool
 extends_documentation_fragment: [multikernel.core.apply]
 attributes:
   diff_mode:
@@ -180,6 +188,12 @@ recovered:
   type: list
   elements: str
   sample: []
+service:
+  description:
+    - What was done about the supervisor, in steps, and whether it runs (null where there is no systemd, or O(service) was left out).
+  returned: success
+  type: dict
+  sample: {changed: true, digest: 0f4c2c1e5b7a9d13, running: true, steps: [start multikernel-layout.service]}
 placed:
   description: The layout with the CPUs and addresses that were chosen, null when O(state=absent).
   returned: success
@@ -214,6 +228,8 @@ console:
   sample: ["mailbox: Kernel panic - not syncing: VFS: Unable to mount root fs"]
 """
 
+import sys
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _code
@@ -231,11 +247,13 @@ def main() -> None:
             "console_logs": {"type": "dict", "default": {}},
             "dialect": {"type": "str", "choices": ["auto", "rfc", "kernfs"], "default": "auto"},
             "adopt": {"type": "list", "elements": "str", "default": []},
+            "service": {"type": "bool"},
         },
         supports_check_mode=True,
     )
     _code.keep(module.check_mode)
     from ..module_utils._converge import run
+    from ..module_utils._supervise import install
 
     wish = module.params
     options = run.Options(
@@ -249,7 +267,12 @@ def main() -> None:
         result = run.apply(wish["layout"], state=wish["state"], check=module.check_mode, options=options)
     except run.ApplyError as error:
         module.fail_json(msg=error.message, **error.details)
-    module.exit_json(**result)
+    try:
+        present = None if wish["service"] is None else wish["service"] and wish["state"] == "present"
+        result["service"] = install.manage(present, sys.executable, module.run_command, module.check_mode)
+    except install.InstallError as error:
+        module.fail_json(msg="%s; the layout itself is as it was wanted" % error, **result)
+    module.exit_json(**dict(result, changed=result["changed"] or result["service"]["changed"]))
 
 
 if __name__ == "__main__":

@@ -119,6 +119,19 @@ table:
   returned: success
   type: str
   sample: "Type        Start Address   Segments\n----------  --------------  --------\nNo kimages loaded\n"
+supervisor:
+  description:
+    - Whether the supervisor of instances is installed and runs, how it finds each instance, what it brought back after the last boot of the
+      host (C(restored), null when it never had to), and the folders of what was kept of instances that died, the oldest first.
+  returned: success
+  type: dict
+  sample:
+    installed: true
+    running: true
+    pid: 312
+    instances: {web: {state: alive, why: null, restart: always, restarts: 1, restart_in: null}}
+    restored: null
+    post_mortem: [/var/lib/multikernel/post-mortem/web-20260301T101500]
 findings:
   description: What the rules find in the given layout on this machine, and whether an earlier apply was cut off.
   returned: success
@@ -179,11 +192,13 @@ def main() -> None:
     _code.keep(module.check_mode)
     from ..module_utils._converge import info, run
     from ..module_utils._host import bundle
+    from ..module_utils._supervise import status
 
     try:
         result = info.info(module.params["layout"], images=module.params["images"])
     except run.ApplyError as error:
         module.fail_json(msg=error.message, **error.details)
+    result["supervisor"] = status.status("/")
     if module.params["redact"]:
         result["facts"] = bundle.redact(result["facts"])
         result["state"] = dict(result["state"], boot_id=None)

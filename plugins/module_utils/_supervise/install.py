@@ -20,6 +20,7 @@ import zipfile
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from .._converge import files
+from . import main  # it is what is installed: Ansible sends what is imported
 
 PACKAGE = __name__.rpartition("._supervise")[0]
 HOME = "usr/lib/multikernel"
@@ -35,7 +36,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "current")))
-from multikernel._supervise.main import main  # noqa: E402
+from multikernel{main} import main  # noqa: E402
 
 sys.exit(main())
 """
@@ -103,6 +104,13 @@ def digest(package: Dict[str, bytes]) -> str:
     return total.hexdigest()[:16]
 
 
+def manage(present: Optional[bool], python: str, run: Run, check: bool, root: str = "/") -> Dict[str, Any]:
+    """Have it there (true), or not (false), or leave it as it is (None); see ensure for the rest. Raises InstallError."""
+    if present is None:
+        return {"changed": False, "digest": None, "running": None, "steps": []}
+    return ensure(root, python, run, check) if present else remove(root, run, check)
+
+
 def ensure(root: str, python: str, run: Run, check: bool = False, restart: bool = True) -> Dict[str, Any]:
     """Put it there, start it at each boot and now.
 
@@ -112,7 +120,10 @@ def ensure(root: str, python: str, run: Run, check: bool = False, restart: bool 
     """
     package = sources()
     release = digest(package)
-    wanted = {PROGRAM: PROGRAM_TEXT.format(home="/" + HOME), UNIT: UNIT_TEXT.format(python=python, program=PROGRAM)}
+    wanted = {
+        PROGRAM: PROGRAM_TEXT.format(home="/" + HOME, main=main.__name__[len(PACKAGE) :]),
+        UNIT: UNIT_TEXT.format(python=python, program=PROGRAM),
+    }
     stale = [path for path, text in sorted(wanted.items()) if _text(root, path) != text]
     fresh = not _is_current(root, release)
     said = ["put release %s to /%s" % (release, HOME)] if fresh else []
