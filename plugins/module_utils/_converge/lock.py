@@ -32,7 +32,7 @@ class Lock:
         sleep: Callable[[float], None] = time.sleep,
         path: str = PATH,
     ) -> None:
-        self.path = os.path.join(root, path)
+        self.name, self.path = path, os.path.join(root, path)
         self.timeout, self.digest, self.clock, self.sleep = timeout, digest, clock, sleep
         self._handle = -1
 
@@ -41,7 +41,7 @@ class Lock:
             os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise LockError("the lock %s cannot be opened: %s" % (self.path, error.strerror)) from error
+            raise LockError("the lock /%s cannot be opened: %s" % (self.name, error.strerror)) from error
         begin = self.clock()
         while True:
             try:

@@ -62,7 +62,7 @@ def restore(system: Any, options: Optional[Options] = None, say: Optional[Callab
     store = Store(system.root)
     layout, kept = store.desired() or {}, store.state() or {}
     begin = system.monotonic()
-    names = sorted(name for name, one in layout["instances"].items() if one["state"] == "running")
+    names = sorted(name for name, one in layout["instances"].items() if one["state"] in ("running", "loaded"))
     outcome = desired.bring(names, options=options, system=system, say=say)
     statement = {
         "version": 1,
