@@ -91,10 +91,12 @@ class Placement:
         instances = dict(self.layout["instances"])
         for name, one in self.instances.items():
             where = self._where(name, memory, low)
-            instances[name] = dict(one, placed=dict(where, cpus=chooser.owned[name], apic_ids=apic_ids[name]))
+            where["cpus"], where["apic_ids"] = chooser.owned[name], apic_ids[name]
+            instances[name] = dict(one, placed=where)
         return dict(self.layout, instances=instances, channels=channels, pool=dict(self.layout["pool"], memory=chunks))
 
     def _where(self, name: str, memory: Memory, low: Low) -> Dict[str, Any]:
+        """A dictionary of its own for each instance."""
         base = memory.bases[(False, name)]
         return {
             "base": base,

@@ -105,6 +105,7 @@ class _Planner:
         self.have = state.get("instances") or {}
         self.attached = _attached(state)
         self.specs = wanted(placed, state, facts, only)
+        self.devices = self._devices()
         self.states = {name: one["state"] for name, one in placed["instances"].items() if name in self.specs}
 
     def run(self) -> List[Step]:
@@ -135,10 +136,10 @@ class _Planner:
             if self.only is not None and name not in self.only:
                 continue
             if self.states.get(name) == "running":
-                reasons = self._reasons(name, old)
-                if old is not None and not reasons:
-                    continue
                 if old is not None:
+                    reasons = self._reasons(name, old)
+                    if not reasons:
+                        continue
                     self._disturb(name, old, "would be restarted: " + "; ".join(reasons))
                     down.append(name)
                 start.append(name)
@@ -148,10 +149,8 @@ class _Planner:
                 down.append(name)
         return down, start
 
-    def _reasons(self, name: str, old: Optional[Dict[str, Any]]) -> List[str]:
+    def _reasons(self, name: str, old: Dict[str, Any]) -> List[str]:
         """Why an instance that is there cannot stay as it is."""
-        if old is None:
-            return []
         if name in self.restart:
             return ["a restart is asked for"]
         if old["state"] in ("ended", "loaded", "unknown"):
@@ -209,11 +208,9 @@ class _Planner:
         return [steps.unload(None, tuple(steps.load(self.have[name]["spec"]) for name in old_loads))], load
 
     def _release(self) -> List[Step]:
-        needed = {cpu for one in self.specs.values() for cpu in one["cpus"]}
-        if self.only is not None:
-            needed |= {cpu for name, one in self.have.items() if name not in self.only for cpu in one["spec"]["cpus"]}
-        wanted = [steps.cpu_online(cpu) for cpu in sorted(set(self.made.get("cpus") or []) - needed) if cpu not in self.online]
-        keep = {address for _name, address in self._devices()}
+        taken = [cpu for cpu in self.made.get("cpus") or [] if cpu not in self.online]
+        wanted = [steps.cpu_online(cpu) for cpu in sorted(set(taken) - self._needed())] if taken else []
+        keep = {address for _name, address in self.devices}
         wanted += [steps.device_bind(address, had) for address, had in sorted(self._held().items()) if address not in keep]
         surplus = ranges.subtract(ranges.sized(self.made.get("pool")), self._pool())
         wanted += [steps.pool_remove(start, end - start) for start, end in surplus]
@@ -221,6 +218,13 @@ class _Planner:
         ours = [(block * size, (block + 1) * size) for block in sorted(self.made.get("blocks") or [])]
         back = ranges.subtract(ours, self._pool())
         return wanted + [steps.memory_online(one[0] // size, size) for one in ranges.touching(ours, back)]
+
+    def _needed(self) -> Set[int]:
+        """The CPUs of all instances that are to have some."""
+        needed = {cpu for one in self.specs.values() for cpu in one["cpus"]}
+        if self.only is not None:
+            needed |= {cpu for name, one in self.have.items() if name not in self.only for cpu in one["spec"]["cpus"]}
+        return needed
 
     def _acquire(self) -> List[Step]:
         wanted = [steps.memory_offline(block, self.facts["memory"]["block_size"]) for block in self._blocks()]
@@ -246,7 +250,7 @@ class _Planner:
     def _take_devices(self) -> List[Step]:
         functions = (self.facts.get("pci") or {}).get("functions") or {}
         wanted: List[Step] = []
-        for name, address in self._devices():
+        for name, address in self.devices:
             one = functions.get(address)
             if one is None or (address in self._held() and one["driver"] is None and one["driver_override"] == pci.HOLD):
                 continue
@@ -327,7 +331,7 @@ class _Planner:
 
     def _writers_first(self, names: List[str]) -> List[str]:
         """names in their order, but who writes a channel's area before who finds it there."""
-        if not any(not one["writes"] and one["between"] for name in names for one in self.specs[name]["channels"]):
+        if all(HOST in one["between"] for one in self.placed["channels"].values()):
             return list(names)
         ordered: Dict[str, None] = {}
         left = set(names)

@@ -264,7 +264,9 @@ def start(spec: Spec, health: Optional[Dict[str, Any]], attach: bool = True) -> 
 def launch(spec: Spec, attach: bool = True) -> List[Step]:
     """The same without waiting for the report: only for a kernel whose boot call returns when the CPU has arrived."""
     args = ("spec", spec)  # of both steps: of ten thousand instances every object counts
-    return [load(spec, args)] + (attachments(spec) if attach else []) + [boot(spec, args), unload(spec["name"])]
+    if not attach or not spec["channels"]:
+        return [load(spec, args), boot(spec, args), unload(spec["name"])]
+    return [load(spec, args)] + attachments(spec) + [boot(spec, args), unload(spec["name"])]
 
 
 def report(spec: Spec, health: Optional[Dict[str, Any]]) -> Step:

@@ -37,14 +37,14 @@ class Machine:
         self.boot: int = cpus["boot"] if cpus.get("boot") is not None else 0
         self.foreign = foreign
         self.caches: List[Cache] = []
-        self.cache_of: Dict[int, Cache] = {}
+        self._cache_of: Optional[Dict[int, Cache]] = None
         self.core_of: Dict[int, List[int]] = {}
         self.unusable: Set[int] = {self.boot} | foreign
         self.apic_ids: Dict[int, int] = {}
         self._index()
 
     def _index(self) -> None:
-        cores: Dict[Tuple[Any, Any], List[int]] = {}
+        packages: Dict[Any, Dict[Any, List[int]]] = {}
         listed: Dict[int, Cache] = {}
         known: Set[int] = set(self.present)
         sizes: Dict[int, int] = {}
@@ -56,16 +56,18 @@ class Machine:
             if one.get("offlinable") is False:
                 self.unusable.add(cpu)
             core = one.get("core")
-            threads = None if core is None else cores.get((one.get("package"), core))
-            if threads is not None:
+            threads = fresh = [cpu]
+            if core is not None:
+                package = one.get("package")
+                cores = packages.get(package)
+                if cores is None:
+                    cores = packages[package] = {}
+                threads = cores.setdefault(core, fresh)
+            self.core_of[cpu] = threads
+            if threads is not fresh:
                 # all threads of a core lie below the cache of its first one, whatever an offline CPU still tells
                 threads.append(cpu)
-                self.core_of[cpu] = threads
-                self.cache_of[cpu] = self.cache_of[threads[0]]
                 continue
-            threads = [cpu]
-            if core is not None:
-                cores[(one.get("package"), core)] = threads
             sharing = one.get("llc") or ()
             cache = listed.get(cpu)
             if cache is None or len(sharing) > sizes[id(cache)]:
@@ -81,8 +83,6 @@ class Machine:
             if cache.node != one.get("node"):
                 cache = self._of_family(cache, one.get("node"))
             cache.cores.append(threads)
-            self.core_of[cpu] = threads
-            self.cache_of[cpu] = cache
 
     def _of_family(self, cache: Cache, node: Optional[int]) -> Cache:
         for one in cache.family:
@@ -90,6 +90,13 @@ class Machine:
                 return one
         self.caches.append(Cache(node, cache.family))
         return self.caches[-1]
+
+    @property
+    def cache_of(self) -> Dict[int, Cache]:
+        """The cache above each CPU; most layouts never ask."""
+        if self._cache_of is None:
+            self._cache_of = {cpu: cache for cache in self.caches for core in cache.cores for cpu in core}
+        return self._cache_of
 
     def apic_id(self, cpu: int) -> Optional[int]:
         """The APIC id of a logical CPU, None when the host does not tell."""
