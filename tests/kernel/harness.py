@@ -106,7 +106,9 @@ def driver_of(release: str) -> bytes:
 class Parts:
     """Everything that is built before a guest boots. *programs* are run in host and instance, *suites* beside those of this folder."""
 
-    def __init__(self, host: str, instance: str, work: Path, programs: Sequence[Path] = (), suites: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, host: str, instance: str, work: Path, programs: Sequence[Path] = (), suites: Sequence[Path] = (), following: str = ""
+    ) -> None:
         busybox = shutil.which("busybox")
         if not busybox:
             raise Failure("busybox is missing: install busybox-static")
@@ -135,6 +137,9 @@ class Parts:
         outer["instance.gz"] = (0o644, gzip.compress(initramfs(inner), 1, mtime=0))
         outer["vmlinux"] = (0o644, cached_vmlinux(instance, instance_image))
         outer["vmlinuz"] = (0o644, instance_image.read_bytes())
+        # what the host goes into by kexec, where a suite does that
+        outer["next.ko"] = (0o644, Path(output_of(SCRIPTS / "build-mkstock", following or host)).read_bytes())
+        outer["next-vmlinuz"] = (0o644, Path(output_of(SCRIPTS / "kernel-tree", "--print", "vmlinuz", following or host)).read_bytes())
         self.initrd = work / "host.cpio"
         self.initrd.write_bytes(initramfs(outer))
 
@@ -215,6 +220,7 @@ def main() -> int:
     parser.add_argument("suite", nargs="*", help=f"suites to run (default: all of {', '.join(suites)})")
     parser.add_argument("--host", default=DEFAULT_RELEASE, metavar="RELEASE", help="kernel of the host (default: %(default)s)")
     parser.add_argument("--instance", metavar="RELEASE", help="kernel of the instances (default: the host's)")
+    parser.add_argument("--next", metavar="RELEASE", help="kernel that the host goes into by kexec (default: the host's)")
     parser.add_argument("--qemu", default="qemu-system-x86_64", help="QEMU program (default: %(default)s)")
     parser.add_argument("--cpu", default="max", help="QEMU CPU model (default: %(default)s)")
     parser.add_argument("--memory", default="2688", help="memory of the machine in MiB (default: %(default)s)")
@@ -232,7 +238,7 @@ def main() -> int:
     logs.mkdir(parents=True, exist_ok=True)
     # A folder of this run alone: another run beside it has another kernel's module under the same name.
     with tempfile.TemporaryDirectory(prefix="run-", dir=logs.parent) as work:
-        parts = Parts(args.host, args.instance or args.host, Path(work))
+        parts = Parts(args.host, args.instance or args.host, Path(work), following=args.next or "")
         counts = [suite_counts(parts, suite, logs, args) for suite in wanted]
     passed_checks, failed_checks = (sum(column) for column in zip(*counts, strict=True))
     say(f"{passed_checks} passed, {failed_checks} failed")

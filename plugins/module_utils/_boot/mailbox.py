@@ -5,8 +5,8 @@
 
 The loader writes the page as part of the image (magic and nonce, the rest zero); from then on only the instance writes. Nothing in
 it may be trusted more than the instance itself; the nonce proves that the words are of this boot and not of an earlier one.
-Little endian: 0x00 magic, 0x08 beats, 0x10 tsc_first, 0x18 tsc_last (u64); 0x20 state, 0x24 nproc (u32); 0x28 nonce (u64);
-0x40 uname[192], 0x100 text[256] (NUL-terminated).
+Little endian: 0x00 magic, 0x08 beats, 0x10 tsc_first, 0x18 tsc_last (u64); 0x20 state, 0x24 nproc (u32); 0x28 nonce (u64); 0x38 longest
+time between two beats in TSC ticks (u64, 0: not measured); 0x40 uname[192], 0x100 text[256] (NUL-terminated).
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ MAGIC = 0x31424C49414D4B4D  # "MKMAILB1"
 STATES = ("blank", "starting", "running", "panicked", "halted", "restart-requested", "powered-off")
 
 _WORDS = struct.Struct("<QQQQIIQ")
+_LONGEST = struct.Struct("<Q")
+_AT_LONGEST = 0x38
 _UNAME = (0x40, 192)
 _TEXT = (0x100, 256)
 _USED = _TEXT[0] + _TEXT[1]
@@ -35,7 +37,7 @@ def blank(nonce: int) -> bytes:
 
 def parse(page: bytes) -> Dict[str, Any]:
     """What the page says: valid (the magic is there), beats, tsc_first, tsc_last, state (one of STATES, or "unknown-N"), nproc,
-    nonce, uname, release (the first word of uname), text.
+    nonce, longest, uname, release (the first word of uname), text.
 
     Raises ValueError when fewer bytes are given than the mailbox uses; odd contents never raise.
     """
@@ -51,6 +53,7 @@ def parse(page: bytes) -> Dict[str, Any]:
         "state": STATES[state] if state < len(STATES) else "unknown-%d" % state,
         "nproc": nproc,
         "nonce": nonce,
+        "longest": _LONGEST.unpack_from(page, _AT_LONGEST)[0],
         "uname": uname,
         "release": uname.split(" ", 1)[0],
         "text": _text(page, *_TEXT),

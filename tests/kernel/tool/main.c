@@ -28,6 +28,8 @@ static const char usage[] =
 	"mkt maps ADDRESS SIZE | hold ADDRESS SIZE SECONDS | poke ADDRESS VALUE\n"
 	"mkt fdt WORDS... | tree FILE | put FILE [OFFSET] | reads FILE SIZE | payload\n"
 	"mkt file ID KERNEL INITRD|- CMDLINE [FLAGS] | endless ID KERNEL | fileunload ID | exec|halt|force ID\n"
+	"mkt kexec KERNEL INITRD CMDLINE  the host itself goes into another kernel\n"
+	"mkt record get | put none|magic|version|size|crc|tsc   the host's record by /dev/mem; put reads its lines and spoils one word\n"
 	"mkt tty choose TEXT | errors ID | fill ID | hold ID SECONDS\n"
 	"mkt tty talk ID SECONDS WANTED TEXT   types a line, prints what comes up to WANTED\n"
 	"mkt tty drain ID SECONDS TEXT         types a line, counts what comes until it is still\n"
@@ -140,8 +142,8 @@ static int show_mailbox(const char *address)
 {
 	struct mailbox m = *(struct mailbox *)map(address, 4096);
 
-	printf("beats=%llu state=%u nproc=%u uname=\"%.191s\" text=\"%.255s\"\n", (long long)m.beats, m.state, m.nproc,
-	       m.uname, m.text);
+	printf("beats=%llu state=%u nproc=%u uname=\"%.191s\" text=\"%.255s\" ticks=%llu longest=%llu\n", (long long)m.beats, m.state,
+	       m.nproc, m.uname, m.text, (long long)(m.tsc_last - m.tsc_first), (long long)m.longest);
 	return 0;
 }
 
@@ -273,6 +275,12 @@ int main(int argc, char **argv)
 		return file_unload(atol(argv[2]));
 	if (IS("exec", 1) || IS("halt", 1) || IS("force", 1))
 		return command(argv[1], atoi(argv[2]));
+	if (IS("record", 1) && !strcmp(argv[2], "get"))
+		return record_get();
+	if (IS("record", 2) && !strcmp(argv[2], "put"))
+		return record_put(argv[3]);
+	if (IS("kexec", 3))
+		return host_kexec(argv[2], argv[3], argv[4]);
 	if (IS("tty", 2) && !strcmp(argv[2], "choose"))
 		return tty_choose(argv[3]);
 	if (IS("tty", 2) && !strcmp(argv[2], "errors"))

@@ -23,7 +23,8 @@ struct mailbox {
 	uint64_t magic, beats, tsc_first, tsc_last;
 	uint32_t state, nproc;
 	uint64_t nonce;
-	uint8_t unused[16];
+	uint8_t unused[8];
+	uint64_t longest;
 	char uname[192];
 	char text[256];
 };
@@ -67,6 +68,11 @@ int stress(const char *name, long count, size_t room);
 int share_write(const char *name, long offset, const char *text);
 int share_read(const char *name, long offset);
 int share_limits(const char *name, long size);
+
+/* kexec.c */
+int record_get(void);
+int record_put(const char *flaw);
+int host_kexec(const char *kernel, const char *initrd, const char *words);
 
 /* tty.c: /dev/mktty */
 int tty_choose(const char *text);

@@ -5,6 +5,7 @@
  * The channels that this kernel has an end of: the interrupt that serves them, and what adds and removes them.
  */
 #include "channel.h"
+#include "record.h"
 
 #include <linux/ctype.h>
 #include <linux/err.h>
@@ -241,6 +242,21 @@ int mk_channels_write(char *command)
 	return ret;
 }
 
+/* As lines that mk_channels_write() takes. */
+void mk_channels_save(struct mk_record *record)
+{
+	struct mk_channel *channel;
+
+	mutex_lock(&channels_mutex);
+	list_for_each_entry(channel, &channels, node) {
+		mk_record_put(record, "channel add %s 0x%llx %u\n", channel->name, channel->address, channel->end);
+		record->channels++;
+	}
+	mk_shares_save(record);
+	mk_watches_save(record);
+	mutex_unlock(&channels_mutex);
+}
+
 static s64 since_last_beat_ms(const struct mk_channel *channel)
 {
 	u64 last = READ_ONCE(channel->last_beat_ns);
@@ -273,32 +289,6 @@ ssize_t mk_channels_show(char *buf)
 	n += mk_watches_show(buf, n);
 	mutex_unlock(&channels_mutex);
 	return n;
-}
-
-int mk_channels_open(const char *name, u64 address, unsigned int end)
-{
-	int ret;
-
-	mutex_lock(&channels_mutex);
-	ret = add(name, address, end);
-	mutex_unlock(&channels_mutex);
-	return ret;
-}
-
-/* Until @each returns something else than 0, which is then returned. */
-int mk_channels_each(int (*each)(const char *name, u64 address, unsigned int end, void *data), void *data)
-{
-	struct mk_channel *channel;
-	int ret = 0;
-
-	mutex_lock(&channels_mutex);
-	list_for_each_entry(channel, &channels, node) {
-		ret = each(channel->name, channel->address, channel->end, data);
-		if (ret)
-			break;
-	}
-	mutex_unlock(&channels_mutex);
-	return ret;
 }
 
 /*

@@ -52,6 +52,8 @@ int mk_client_beat(const char *text)
 		mailbox->nproc = num_online_cpus();
 		if (!mailbox->tsc_first)
 			mailbox->tsc_first = now;
+		else if (now - mailbox->tsc_last > mailbox->longest)
+			mailbox->longest = now - mailbox->tsc_last;
 		mailbox->tsc_last = now;
 		set_state(MK_RUNNING);
 		smp_store_release(&mailbox->beats, mailbox->beats + 1);

@@ -25,6 +25,10 @@ static ssize_t with_copy(const char *buf, size_t count, int (*parse)(char *text)
 
 	if (!text)
 		return -ENOMEM;
+	if (mk_record_left()) {
+		kfree(text);
+		return -ESHUTDOWN;
+	}
 	ret = parse(strim(text));
 	kfree(text);
 	return ret ? ret : count;
@@ -75,11 +79,15 @@ SHOW(pool, mk_pool_show(buf))
 SHOW(low, mk_low_show(buf))
 SHOW(instances, mk_instance_show(buf))
 SHOW(channels, mk_channels_show(buf))
+SHOW(record, mk_record_show(buf))
+SHOW(adopted, mk_adopt_show(buf))
+SHOW(layout, mk_record_layout_show(buf))
 STORE(pool, mk_pool_write)
 STORE(select, mk_select_write)
 STORE(kill, kill_write)
 STORE(channels, mk_channels_write)
 STORE(beat, beat_write)
+STORE(layout, mk_record_layout)
 
 static struct kobj_attribute version_file = __ATTR_RO(version);
 static struct kobj_attribute role_file = __ATTR_RO(role);
@@ -90,11 +98,15 @@ static struct kobj_attribute low_file = __ATTR_RO(low);
 static struct kobj_attribute instances_file = __ATTR_RO(instances);
 static struct kobj_attribute select_file = __ATTR_WO(select);
 static struct kobj_attribute kill_file = __ATTR_WO(kill);
+static struct kobj_attribute record_file = __ATTR_RO(record);
+static struct kobj_attribute adopted_file = __ATTR_RO(adopted);
+static struct kobj_attribute layout_file = __ATTR_RW(layout);
 static struct kobj_attribute beat_file = __ATTR_WO(beat);
 
 static struct attribute *host_files[] = {
 	&version_file.attr, &role_file.attr, &info_file.attr, &channels_file.attr, &pool_file.attr,
-	&low_file.attr, &instances_file.attr, &select_file.attr, &kill_file.attr, NULL
+	&low_file.attr, &instances_file.attr, &select_file.attr, &kill_file.attr,
+	&record_file.attr, &adopted_file.attr, &layout_file.attr, NULL
 };
 
 static struct attribute *client_files[] = {

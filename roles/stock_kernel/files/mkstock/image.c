@@ -4,7 +4,7 @@
  *
  * Images: what kexec_load(2) with the multikernel flag does, and /proc/multikernel, which lists them.
  */
-#include "mkstock.h"
+#include "record.h"
 
 #include <linux/err.h>
 #include <linux/io.h>
@@ -208,6 +208,50 @@ long mk_image_load(unsigned long entry, unsigned long nr_segments,
 	mk_kexec_unlock();
 out:
 	kfree(segments);
+	return ret;
+}
+
+/* Where an image was loaded; its bytes are there. */
+void mk_images_save(struct mk_record *record)
+{
+	struct mk_image *image;
+	const char *comma;
+	unsigned long i;
+
+	list_for_each_entry(image, &images, node) {
+		mk_record_put(record, "image 0x%lx ", image->entry);
+		for (i = 0, comma = ""; i < image->nr_segments; i++) {
+			if (!image->segments[i].size)
+				continue;
+			mk_record_put(record, "%s0x%llx+0x%llx", comma, image->segments[i].start, image->segments[i].size);
+			comma = ",";
+		}
+		mk_record_put(record, "\n");
+	}
+}
+
+int mk_image_adopt(u64 entry, const struct mk_range *segments, unsigned int nr, const char **why)
+{
+	struct mk_image *image = kzalloc(struct_size(image, segments, nr), GFP_KERNEL);
+	unsigned int i;
+	int ret = 0;
+
+	if (!image)
+		return -ENOMEM;
+	image->entry = entry;
+	image->nr_segments = nr;
+	mutex_lock(&mk_lock);
+	for (i = 0; i < nr && !ret; i++) {
+		image->segments[i] = segments[i];
+		ret = check_place(&segments[i]);
+	}
+	if (!ret)
+		list_add_tail(&image->node, &images);
+	mutex_unlock(&mk_lock);
+	if (ret) {
+		*why = "its memory is not in the pool, or this host uses it";
+		kfree(image);
+	}
 	return ret;
 }
 

@@ -5,7 +5,7 @@
  * Instances: kernels that run on CPUs which the host has given up. What reboot(2) with the multikernel command does, how an
  * instance ends, and what the host must not do as long as it lives.
  */
-#include "kernfs.h"
+#include "instance.h"
 #include "mailbox.h"
 
 #include <linux/cpu.h>
@@ -19,23 +19,7 @@
 #include <linux/uaccess.h>
 #include <linux/workqueue.h>
 
-#define BOOT_CPU	0
-
-struct instance {
-	struct list_head node;
-	unsigned long entry;
-	struct cpumask cpus;
-	struct mk_tables tables;
-	bool ended;
-	bool rfc;			/* booted by the RFC's call, which must not have the CPUs of the kernfs pool */
-	u32 id;				/* of the kernfs ABI, else 0 */
-	u32 console;			/* its id in /dev/mktty, 0: none */
-	char text[MK_TEXT_MAX];
-	unsigned int nr_memory;
-	struct mk_range memory[];
-};
-
-static LIST_HEAD(instances);
+LIST_HEAD(mk_instances);
 static unsigned int nr_instances;
 static int hotplug_state;
 
@@ -46,7 +30,7 @@ static struct instance *owner_of(unsigned int cpu)
 {
 	struct instance *instance;
 
-	list_for_each_entry(instance, &instances, node)
+	list_for_each_entry(instance, &mk_instances, node)
 		if (cpumask_test_cpu(cpu, &instance->cpus))
 			return instance;
 	return NULL;
@@ -57,7 +41,7 @@ bool mk_instance_uses(const struct mk_range *range)
 	struct instance *instance;
 	unsigned int i;
 
-	list_for_each_entry(instance, &instances, node)
+	list_for_each_entry(instance, &mk_instances, node)
 		for (i = 0; i < instance->nr_memory; i++)
 			if (mk_range_overlap(&instance->memory[i], range))
 				return true;
@@ -72,15 +56,10 @@ static void discard(struct instance *instance)
 	kfree(instance);
 }
 
-static u64 base_of(const struct instance *instance)
-{
-	return instance->entry - MK_MAILBOX_TO_ENTRY;
-}
-
 /* Each instance keeps the module loaded: without it nothing would hold the host back from its CPUs and memory. */
-static void enlist(struct instance *instance)
+void mk_instance_enlist(struct instance *instance)
 {
-	list_add_tail(&instance->node, &instances);
+	list_add_tail(&instance->node, &mk_instances);
 	nr_instances++;
 	cpumask_or(&taken, &taken, &instance->cpus);
 	__module_get(THIS_MODULE);
@@ -96,7 +75,7 @@ static void retire(struct instance *instance)
 	for_each_cpu(cpu, &instance->cpus)
 		mk_channels_peer_gone(mk_apic_id(cpu));
 	if (instance->console)
-		mk_tty_gone(instance->console, base_of(instance));
+		mk_tty_gone(instance->console, mk_instance_base(instance));
 	discard(instance);
 	module_put(THIS_MODULE);
 }
@@ -127,6 +106,12 @@ int mk_instance_kill(unsigned int cpu)
 	mutex_unlock(&mk_lock);
 	cpus_read_unlock();
 	return instance ? 0 : -ESRCH;
+}
+
+/* Needs cpus_read_lock(). */
+bool mk_instance_has(unsigned int cpu)
+{
+	return cpumask_test_cpu(cpu, &taken);
 }
 
 static struct instance *new_instance(unsigned long entry, const struct cpumask *cpus,
@@ -184,7 +169,7 @@ static struct instance *selected_instance(unsigned int cpu, const struct mk_sele
  * INIT sends a boot CPU into the firmware, so it is never given away; a CPU without an APIC id cannot be addressed; and an
  * entry outside the memory for instances would run host code on a foreign CPU.
  */
-static int check(const struct instance *instance)
+int mk_instance_check(const struct instance *instance)
 {
 	struct mk_range entry = { instance->entry & PAGE_MASK, PAGE_SIZE };
 	unsigned int cpu;
@@ -202,7 +187,7 @@ static int check(const struct instance *instance)
 	return nr_instances < MK_INSTANCES_MAX ? 0 : -ENOSPC;
 }
 
-static bool owns(const struct instance *instance, const struct mk_range *range)
+bool mk_instance_owns(const struct instance *instance, const struct mk_range *range)
 {
 	unsigned int i;
 
@@ -213,14 +198,24 @@ static bool owns(const struct instance *instance, const struct mk_range *range)
 	return false;
 }
 
-static bool has_mailbox(u64 base)
+/* The mailbox at @base where there is one, to be unmapped. The caller knows that the memory is an instance's. */
+const struct mk_mailbox *mk_mailbox_map(u64 base)
 {
 	const struct mk_mailbox *mailbox = memremap(base, PAGE_SIZE, MEMREMAP_WB);
-	bool found = mailbox && mailbox->magic == MK_MAILBOX_MAGIC;
+
+	if (!mailbox || READ_ONCE(mailbox->magic) == MK_MAILBOX_MAGIC)
+		return mailbox;
+	memunmap((void *)mailbox);
+	return NULL;
+}
+
+static bool has_mailbox(u64 base)
+{
+	const struct mk_mailbox *mailbox = mk_mailbox_map(base);
 
 	if (mailbox)
 		memunmap((void *)mailbox);
-	return found;
+	return mailbox;
 }
 
 /*
@@ -229,10 +224,10 @@ static bool has_mailbox(u64 base)
  */
 static void add_console(struct instance *instance, u32 id, u32 apic_id)
 {
-	struct mk_range head = { base_of(instance), MK_INSTANCE_HEAD };
+	struct mk_range head = { mk_instance_base(instance), MK_INSTANCE_HEAD };
 
 	if (mk_strict || instance->entry < MK_MAILBOX_TO_ENTRY || !mk_range_sane(&head) ||
-	    !owns(instance, &head) || !has_mailbox(head.start))
+	    !mk_instance_owns(instance, &head) || !has_mailbox(head.start))
 		return;
 	if (!mk_tty_add(id, head.start, apic_id))
 		instance->console = id;
@@ -241,7 +236,7 @@ static void add_console(struct instance *instance, u32 id, u32 apic_id)
 static int start(struct instance *instance, unsigned int cpu)
 {
 	struct instance *previous;
-	int ret = check(instance);
+	int ret = mk_instance_check(instance);
 
 	if (ret)
 		return ret;
@@ -250,13 +245,13 @@ static int start(struct instance *instance, unsigned int cpu)
 	ret = mk_start_cpu(mk_apic_id(cpu), instance->entry, &instance->tables);
 	if (ret) {
 		if (instance->console)
-			mk_tty_gone(instance->console, base_of(instance));
+			mk_tty_gone(instance->console, mk_instance_base(instance));
 		return ret;
 	}
 	previous = owner_of(cpu);
 	if (previous)		/* strict: a boot restarts whatever ran there */
 		retire(previous);
-	enlist(instance);
+	mk_instance_enlist(instance);
 	return 0;
 }
 
@@ -355,7 +350,7 @@ void mk_instance_ended(u32 apic_id, const char *text)
 	unsigned int cpu;
 
 	mutex_lock(&mk_lock);
-	list_for_each_entry(instance, &instances, node)
+	list_for_each_entry(instance, &mk_instances, node)
 		for_each_cpu(cpu, &instance->cpus)
 			if (mk_apic_id(cpu) == apic_id)
 				end(instance, text);
@@ -363,7 +358,7 @@ void mk_instance_ended(u32 apic_id, const char *text)
 }
 
 /* An instance without a channel can still say in its mailbox how it ended. */
-static void read_mailbox(struct instance *instance)
+void mk_instance_look(struct instance *instance)
 {
 	static const char *const ends[] = {
 		[MK_PANICKED] = "panicked",
@@ -398,7 +393,7 @@ bool mk_instance_runs(unsigned int cpu)
 	mutex_lock(&mk_lock);
 	instance = owner_of(cpu);
 	if (instance && !instance->ended)
-		read_mailbox(instance);
+		mk_instance_look(instance);
 	runs = instance && !instance->ended;
 	mutex_unlock(&mk_lock);
 	return runs;
@@ -437,9 +432,9 @@ ssize_t mk_instance_show(char *buf)
 	int n = 0;
 
 	mutex_lock(&mk_lock);
-	list_for_each_entry(instance, &instances, node) {
+	list_for_each_entry(instance, &mk_instances, node) {
 		if (!instance->ended)
-			read_mailbox(instance);
+			mk_instance_look(instance);
 		n += show_one(buf, n, instance);
 	}
 	mutex_unlock(&mk_lock);
@@ -453,7 +448,7 @@ static void collect_lost(struct work_struct *unused)
 
 	cpus_read_lock();
 	mutex_lock(&mk_lock);
-	list_for_each_entry_safe(instance, next, &instances, node)
+	list_for_each_entry_safe(instance, next, &mk_instances, node)
 		if (!cpumask_subset(&instance->cpus, &taken))
 			retire(instance);
 	mutex_unlock(&mk_lock);

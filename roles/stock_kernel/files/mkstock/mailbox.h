@@ -24,7 +24,8 @@ struct mk_mailbox {
 	u32 state, nproc;
 	u64 nonce;
 	u32 request;		/* of the host: an enum mk_mailbox_request */
-	u8 unused[12];
+	u32 unused;
+	u64 longest;		/* between two beats, in TSC ticks */
 	char uname[192];
 	char text[MK_TEXT_MAX];
 };

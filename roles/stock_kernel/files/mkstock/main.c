@@ -43,7 +43,9 @@ static const struct part host_parts[] = {
 	{ mk_window_start, mk_window_stop },
 	{ mk_control_start, mk_control_stop },
 	{ mk_tty_start, mk_tty_stop },
+	{ mk_record_start, mk_record_stop },
 	{ mk_hook_start, mk_hook_stop },
+	{ mk_adopt_start, mk_adopt_stop },	/* cannot be undone: instances hold the module */
 	{ }
 };
 

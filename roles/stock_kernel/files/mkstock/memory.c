@@ -74,6 +74,24 @@ bool mk_memory_unused(const struct mk_range *range)
 	return true;
 }
 
+/*
+ * Whether the next kernel, with the same reservations on its command line, leaves it alone too. An offline memory block it would
+ * find in the firmware's map as any other memory; and kexec itself may put the next kernel there.
+ */
+bool mk_memory_survives(const struct mk_range *range)
+{
+	u64 page;
+
+	if (!mk_range_sane(range))
+		return false;
+	for (page = range->start; page < range->start + range->size; page += PAGE_SIZE) {
+		if (!reserved_at_boot(page) && !spare_low(page))
+			return false;
+		cond_resched();
+	}
+	return true;
+}
+
 /* Chunks below 1 MiB that instances of the kernfs ABI have. Under mk_lock. */
 static DECLARE_BITMAP(low_taken, SZ_1M / LOW_CHUNK);
 
@@ -93,7 +111,7 @@ bool mk_memory_is_low(const struct mk_range *range)
 	struct mk_range trampoline = { mk_trampoline_page(), PAGE_SIZE };
 
 	return mk_range_sane(range) && range->start + range->size <= SZ_1M && !low_is_taken(range) &&
-	       !mk_range_overlap(range, &trampoline) && mk_memory_unused(range);
+	       !mk_range_overlap(range, &trampoline) && !mk_record_uses(range) && mk_memory_unused(range);
 }
 
 /* A chunk for one instance; -ENOMEM when all of them are in use. */

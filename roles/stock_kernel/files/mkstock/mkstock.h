@@ -71,6 +71,7 @@ int mk_ranges_print(char *buf, int at, const struct mk_range *ranges, unsigned i
 /* memory.c: memory that the host does not use */
 bool mk_memory_unused(const struct mk_range *range);
 bool mk_memory_is_low(const struct mk_range *range);
+bool mk_memory_survives(const struct mk_range *range);
 ssize_t mk_low_show(char *buf);
 int mk_low_take(struct mk_range *chunk);
 void mk_low_give(const struct mk_range *chunk);
@@ -146,6 +147,7 @@ int mk_instance_run(u32 id, unsigned long entry, unsigned int cpu, const struct 
 		    const struct mk_range *memory, unsigned int nr_memory);
 bool mk_instance_runs(unsigned int cpu);
 int mk_instance_kill(unsigned int cpu);
+bool mk_instance_has(unsigned int cpu);
 bool mk_instance_uses(const struct mk_range *range);
 void mk_instance_ended(u32 apic_id, const char *text);
 ssize_t mk_instance_show(char *buf);
@@ -207,8 +209,6 @@ void mk_channels_stop(void);
 ssize_t mk_channels_show(char *buf);
 int mk_channels_write(char *command);
 void mk_channels_peer_gone(u32 apic_id);
-int mk_channels_open(const char *name, u64 address, unsigned int end);
-int mk_channels_each(int (*each)(const char *name, u64 address, unsigned int end, void *data), void *data);
 void mk_channels_leave(void);
 void mk_channels_broadcast(enum mk_type type, const void *data, size_t size);
 
@@ -235,6 +235,23 @@ void mk_tty_stop(void);
 void mk_tty_interrupt(void);
 int mk_tty_add(u32 id, u64 base, u32 apic_id);
 void mk_tty_gone(u32 id, u64 base);
+
+int mk_tty_adopt(u32 id, u64 base, u32 apic_id);
+void mk_tty_leave(void);
+
+/* record.c: what is left behind for the next kernel of this host; the rest of it is in record.h */
+int mk_record_start(void);
+void mk_record_stop(void);
+ssize_t mk_record_show(char *buf);
+bool mk_record_left(void);
+bool mk_record_uses(const struct mk_range *range);
+int mk_record_layout(char *text);
+ssize_t mk_record_layout_show(char *buf);
+
+/* adopt.c: what the kernel before this one left running */
+int mk_adopt_start(void);
+void mk_adopt_stop(void);
+ssize_t mk_adopt_show(char *buf);
 
 /* console.c: the same console in the instance, the tty and the log's console mktty0 */
 int mk_console_start(void);

@@ -5,7 +5,7 @@
  * The pool: memory that instances may be given. It comes from a boot-time reservation or from memory blocks that were taken
  * offline, and goes back when nothing uses it any more.
  */
-#include "mkstock.h"
+#include "record.h"
 
 #include <linux/err.h>
 #include <linux/memory.h>
@@ -271,6 +271,17 @@ ssize_t mk_pool_show(char *buf)
 		n += sysfs_emit_at(buf, n, "0x%llx 0x%llx\n", pool[i].start, pool[i].size);
 	spin_unlock(&pool_lock);
 	return n;
+}
+
+/* What of it does not survive is no loss as long as no instance has it, so that is their affair. */
+void mk_pool_save(struct mk_record *record)
+{
+	unsigned int i;
+
+	spin_lock(&pool_lock);
+	for (i = 0; i < nr_pool; i++)
+		mk_record_put(record, "pool 0x%llx 0x%llx\n", pool[i].start, pool[i].size);
+	spin_unlock(&pool_lock);
 }
 
 /* A block of the pool must not go online behind our back; it has to leave the pool first. */

@@ -7,6 +7,7 @@
  * Only this kernel's processes are held to that; nothing but the other kernel holds its own.
  */
 #include "channel.h"
+#include "record.h"
 
 #include <linux/err.h>
 #include <linux/fs.h>
@@ -195,9 +196,21 @@ int mk_share_remove(const char *name)
 	return 0;
 }
 
+static const char *const who[] = { "-", "0", "1", "both" };
+
+void mk_shares_save(struct mk_record *record)
+{
+	struct share *share;
+
+	list_for_each_entry(share, &shares, node) {
+		mk_record_put(record, "channel share %s 0x%llx 0x%llx %u %s\n", share->name, share->address, share->size, share->end,
+			      who[share->writers]);
+		record->channels++;
+	}
+}
+
 int mk_shares_show(char *buf, int at)
 {
-	static const char *const who[] = { "-", "0", "1", "both" };
 	struct share *share;
 	int n = 0;
 

@@ -142,7 +142,7 @@ static int restart(struct mk_tty *tty, u64 base, u32 apic_id)
 	return 0;
 }
 
-static int add(u32 id, u64 base, u32 apic_id)
+static int add(u32 id, u64 base, u32 apic_id, bool kept)
 {
 	struct mk_tty *tty = kzalloc(sizeof(*tty), GFP_KERNEL);
 	int ret = -ENOMEM;
@@ -157,7 +157,12 @@ static int add(u32 id, u64 base, u32 apic_id)
 	tty->area = memremap(base + MK_CONSOLE_OFFSET, MK_CONSOLE_SIZE, MEMREMAP_WB);
 	if (!tty->area)
 		goto out;
-	reset(tty);
+	ret = -EINVAL;
+	if (!kept)
+		reset(tty);
+	else if (tty->area->magic != MK_CONSOLE_MAGIC || tty->area->host_apic != mk_apic_id(0))
+		goto out_unmap;
+	WRITE_ONCE(tty->area->readers, 0);
 	snprintf(tty->file_name, sizeof(tty->file_name), "%u", id);
 	sysfs_attr_init(&tty->tail.attr);
 	tty->tail.attr.name = tty->file_name;
@@ -188,9 +193,34 @@ int mk_tty_add(u32 id, u64 base, u32 apic_id)
 		return -EINVAL;
 	mutex_lock(&ttys_mutex);
 	tty = find(id);
-	ret = tty ? restart(tty, base, apic_id) : add(id, base, apic_id);
+	ret = tty ? restart(tty, base, apic_id) : add(id, base, apic_id, false);
 	mutex_unlock(&ttys_mutex);
 	return ret;
+}
+
+/* The same for an instance that runs already and knows its console: what is in it stays. */
+int mk_tty_adopt(u32 id, u64 base, u32 apic_id)
+{
+	int ret = -EEXIST;
+
+	if (!id || id > INT_MAX)
+		return -EINVAL;
+	mutex_lock(&ttys_mutex);
+	if (!find(id))
+		ret = add(id, base, apic_id, true);
+	mutex_unlock(&ttys_mutex);
+	return ret;
+}
+
+/* Nobody reads from now on, until there is another kernel: no instance waits for that. */
+void mk_tty_leave(void)
+{
+	struct mk_tty *tty;
+
+	mutex_lock(&ttys_mutex);
+	list_for_each_entry(tty, &ttys, node)
+		WRITE_ONCE(tty->area->readers, 0);
+	mutex_unlock(&ttys_mutex);
 }
 
 /* The memory of instance @id may become anything now. Readers are told that there is no such device. */

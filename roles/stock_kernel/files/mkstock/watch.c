@@ -6,6 +6,7 @@
  * the only one who can tell the other end.
  */
 #include "channel.h"
+#include "record.h"
 
 #include <linux/err.h>
 #include <linux/slab.h>
@@ -157,6 +158,18 @@ void mk_watches_peer_gone(u32 apic_id)
 static const char *state_of(const struct watch *watch, unsigned int end)
 {
 	return mk_area_epoch(&watch->area, end) ? "up" : "gone";
+}
+
+void mk_watches_save(struct mk_record *record)
+{
+	struct watch *watch;
+
+	mutex_lock(&watches_mutex);
+	list_for_each_entry(watch, &watches, node) {
+		mk_record_put(record, "channel add %s 0x%llx -\n", watch->name, watch->address);
+		record->channels++;
+	}
+	mutex_unlock(&watches_mutex);
 }
 
 int mk_watches_show(char *buf, int at)

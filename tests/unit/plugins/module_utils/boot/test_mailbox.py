@@ -25,6 +25,7 @@ def test_a_fresh_mailbox_has_magic_and_nonce_and_nothing_else() -> None:
         "state": "blank",
         "nproc": 0,
         "nonce": 0xABCDEF,
+        "longest": 0,
         "uname": "",
         "release": "",
         "text": "",
@@ -34,10 +35,12 @@ def test_a_fresh_mailbox_has_magic_and_nonce_and_nothing_else() -> None:
 def test_every_word_is_read_from_its_place() -> None:
     page = bytearray(mailbox.blank(7))
     struct.pack_into("<QQQII", page, 8, 41, 1000, 2000, 3, 2)
+    struct.pack_into("<Q", page, 0x38, 77)
     page[0x40:0x50] = b"6.1.0-56 Linux\0x"
     page[0x100:0x110] = b"Kernel panic\0old"
     found = mailbox.parse(bytes(page))
     assert (found["beats"], found["tsc_first"], found["tsc_last"], found["nproc"]) == (41, 1000, 2000, 2)
+    assert found["longest"] == 77
     assert found["state"] == "panicked"
     assert (found["uname"], found["release"], found["text"]) == ("6.1.0-56 Linux", "6.1.0-56", "Kernel panic")
 
