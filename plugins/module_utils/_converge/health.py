@@ -10,9 +10,10 @@ from typing import Any, Dict, Optional, Sequence
 from .._dialect.liveness import Pulse, look
 from .._dialect.observe import BEAT_WAIT, POLL
 from .._dialect.system import System
+from . import carried
 from .store import Store
 
-BOOT_ID = "proc/sys/kernel/random/boot_id"
+BOOT_ID = carried.BOOT_ID
 WITHIN = 30.0  # seconds without a heartbeat, for an instance whose layout says nothing
 
 
@@ -43,7 +44,7 @@ def now(names: Optional[Sequence[str]] = None, wait: float = BEAT_WAIT, system: 
 
 def remembered(system: Any) -> Dict[str, Dict[str, Any]]:
     """What the store knows of the instances that were started in this boot of the host, by name."""
-    kept = Store(system.root).state() or {}
+    kept = carried.state(system) or {}
     boot = (system.read(BOOT_ID) or "").strip()
     if boot and kept.get("boot_id") not in (None, boot):
         return {}

@@ -13,7 +13,7 @@ from .._dialect.system import System
 from .._layout import canonical
 from .._plan.place import PlacementError
 from .._rules import engine
-from . import recover
+from . import carried, recover
 from .journal import Journal
 from .run import ApplyError, Options, check_shape, image_paths, instances
 from .store import Store
@@ -29,7 +29,7 @@ def info(layout: Optional[Dict[str, Any]] = None, system: Optional[Any] = None, 
         check_shape(layout)
     machine = system if system is not None else System()
     store = Store(machine.root)
-    kept = store.state()
+    kept = carried.state(machine)
     cut = Journal(machine.root).interrupted()
     facts = machine.facts(sorted({*image_paths(layout), *images}), recover.topology(cut, kept))
     dialect = choose(facts, machine, Options.health_timeout, {}, "auto", (), kept)

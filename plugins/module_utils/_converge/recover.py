@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .._plan import steps as plan_steps
 from .._rules.finding import Finding
-from . import remember
+from . import carried, remember
 from .execute import undo
 from .journal import Journal, Record
 from .store import Store
@@ -21,7 +21,7 @@ def recover(cut: Sequence[Record], journal: Journal, store: Store, dialect: Any,
 
     Every inverse looks before it acts, so that it does no harm to take back what was never done, or twice.
     """
-    kept = store.state()
+    kept = carried.state(dialect.system)
     journal.resume(cut[0]["apply"])
     if kept is not None and kept.get("apply") == cut[0]["apply"]:
         store.repair()  # it was committed; only its last word is missing

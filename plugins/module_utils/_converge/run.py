@@ -17,7 +17,7 @@ from .._plan import collector
 from .._plan.place import PlacementError
 from .._plan.steps import Step
 from .._rules import engine
-from . import history, recover, remember, text
+from . import carried, history, recover, remember, text
 from .execute import StepFailed, execute, undo
 from .journal import Journal
 from .lock import Lock, LockError
@@ -145,7 +145,7 @@ class _Run:
     # observe
 
     def _facts(self) -> None:
-        self.kept, self.cut = self.store.state(), self.journal.interrupted()
+        self.kept, self.cut = carried.state(self.system), self.journal.interrupted()
         self.facts = self.system.facts(image_paths(self.layout), recover.topology(self.cut, self.kept))
         wish = self.options
         try:

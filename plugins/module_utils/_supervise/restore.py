@@ -13,7 +13,7 @@ import os
 import time
 from typing import Any, Callable, Dict, List, Optional
 
-from .._converge import desired, files
+from .._converge import carried, desired, files
 from .._converge.health import BOOT_ID
 from .._converge.run import Options
 from .._converge.store import Store
@@ -38,7 +38,7 @@ def note(root: str, boot_id: str, alive: Dict[str, Dict[str, Any]], ended: Optio
 def needed(system: Any) -> Optional[str]:
     """Why the layout is to be brought back: the host was booted since it was applied. None: it was not, or there is no layout."""
     store = Store(system.root)
-    kept = store.state()
+    kept = carried.state(system)
     boot = (system.read(BOOT_ID) or "").strip()
     if kept is None or store.desired() is None or not boot or kept.get("boot_id") == boot:
         return None

@@ -99,6 +99,7 @@ class Machine:
         self.consoles = {}  # number -> what was said last
         self.answers = {}  # (kind, name) -> [(seconds that the answer takes, well), ...], the last one for good
         self.questions = []  # (kind, what, name)
+        self.word, self.adopted = "", "state none\nreason nothing ran\n"
         self.digests = {}  # path -> sha256
         self.kinds = {}
 
@@ -193,6 +194,8 @@ class Machine:
             self._kill(int(text))
         elif path.endswith("mkstock/channels"):
             self._channel(words)
+        elif path.endswith("mkstock/layout"):
+            self.word = text
         else:
             raise AssertionError("write to %s" % path)
 
@@ -296,6 +299,16 @@ class Machine:
         fresh.boot_id = self.boot_id + "+"
         return fresh
 
+    def kexec(self, adopts=True):
+        """The host goes into another kernel that was told of its CPUs and memory; its module adopts what runs, or finds no record."""
+        fresh = self.reboot()
+        fresh.now, fresh.nonces, fresh.digests, fresh.kinds = self.now, self.nonces, self.digests, self.kinds
+        fresh.online, fresh.pool, fresh.mailboxes, fresh.areas = set(self.online), list(self.pool), self.mailboxes, self.areas
+        if adopts:
+            fresh.images, fresh.instances, fresh.channels, fresh.word = self.images, self.instances, self.channels, self.word
+            fresh.adopted = "state adopted\nadopted %d\nrefused 0\n" % len(self.instances)
+        return fresh
+
     def end(self, name, state, text):
         """An instance panics or halts."""
         entry = next(entry for entry, one in self.instances.items() if one["name"] == name)
@@ -351,6 +364,8 @@ class Machine:
                 if one.get("listed", True):
                     lines.append('entry=0x%x cpus=%s apic=%s memory=%s state=running text="" console=%d\n' % told)
             return "".join(lines)
+        if name in ("layout", "adopted"):
+            return self.word + "\n" if name == "layout" else self.adopted
         if name == "channels":
             return "".join(
                 "%s 0x%x end=%s slots=64 size=256 sent=0 received=%d rejected=0 beats=%d last_beat_ms=5 peer=up\n"
