@@ -35,13 +35,13 @@ class Wanted(NamedTuple):
 
 class Seen(NamedTuple):
     """What is observed of all instances at one moment. started: by name the mark of its boot; looks: of those that were started;
-    sick: by name why its gates are not passed any more; busy: an apply holds the lock."""
+    sick: by name why its gates are not passed any more; busy: why nothing may be decided now (an apply holds the lock)."""
 
     wanted: Dict[str, Wanted]
     started: Dict[str, Optional[int]]
     looks: Dict[str, Look]
     sick: Dict[str, str]
-    busy: bool = False
+    busy: Optional[str] = None
 
 
 class Action(NamedTuple):

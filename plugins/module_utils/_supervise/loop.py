@@ -136,7 +136,7 @@ class Supervisor:
     def _tell(self, seen: Seen) -> None:
         now = self.system.monotonic()
         told = {name: entry.state(now) for name, entry in sorted(self.core.entries.items())}
-        self.systemd.status(("an apply is running; " if seen.busy else "") + self.core.status(now))
+        self.systemd.status(("%s; " % seen.busy if seen.busy else "") + self.core.status(now))
         key = (seen.busy, {name: (one["state"], one["why"], one["restarts"]) for name, one in told.items()})
         if key != self._told:
             self._told = key

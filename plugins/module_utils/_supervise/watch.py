@@ -17,6 +17,7 @@ from .._dialect import gates, table
 from .._dialect.kernfs_files import INSTANCES
 from .._dialect.liveness import look
 from .._dialect.observe import MKSTOCK
+from . import restore
 from .core import Seen, Wanted
 
 SHORTEST, LONGEST = 1.0, 10.0  # seconds between two questions at a gate
@@ -31,19 +32,25 @@ class Watch:
         self.known: Dict[str, Dict[str, Any]] = {}
         self.dialect = "rfc"
         self._stamp: Any = ()
+        self._other_boot = False  # whether what is remembered is of another boot of the host
         self._asked: Dict[str, Dict[str, _Question]] = {}
 
     def seen(self) -> Seen:
         """One look at everything."""
-        busy = lock.is_held(self.system.root)
+        held = lock.is_held(self.system.root)
         self._read()
         wanted = wanted_of(self.layout)
         mine = {name: one for name, one in self.known.items() if name in wanted}
         looks = look(self.system, self.dialect, mine) if mine else {}
         sick = self._sick(mine)
         # an apply that came meanwhile may be what stops an instance
-        busy = busy or lock.is_held(self.system.root)
+        busy = "an apply is running" if held or lock.is_held(self.system.root) else self._unadopted()
         return Seen(wanted, {name: one.get("nonce") for name, one in mine.items()}, looks, sick, busy)
+
+    def _unadopted(self) -> Optional[str]:
+        if self._other_boot and restore.foreign(self.system):
+            return "instances that an earlier host kernel has left are not adopted yet"
+        return None
 
     def refresh(self) -> None:
         """Read the store again, also within one turn."""
@@ -79,6 +86,7 @@ class Watch:
         self.layout = store.desired()
         self.dialect = str((store.state() or {}).get("dialect") or "rfc")
         self.known = health.remembered(self.system)
+        self._other_boot = restore.needed(self.system) is not None
         self._stamp = stamp
 
     def _sick(self, mine: Dict[str, Dict[str, Any]]) -> Dict[str, str]:

@@ -24,7 +24,7 @@ class World:
         self.ends = {}  # name -> (state, text)
         self.stuck = {}  # name -> beats at which it stands still
         self.fails = {}  # name -> why it cannot be started
-        self.sick, self.busy = {}, False
+        self.sick, self.busy = {}, None
         self.said, self.kept, self.starts = [], [], []
 
     def look(self, name):
@@ -167,11 +167,11 @@ def test_a_stable_time_forgets_earlier_deaths():
 def test_nothing_is_decided_while_an_apply_runs():
     world = World(web=Wanted("always", 10.0))
     world.run(5)
-    world.busy = True
+    world.busy = "an apply is running"
     world.ends["web"] = ("gone", "")
     world.run(100)
     assert (world.said, world.starts) == ([], [])
-    world.marks["web"], world.busy = 77, False
+    world.marks["web"], world.busy = 77, None
     del world.ends["web"]
     world.run(5)
     assert (world.said, world.states()) == ([], {"web": "alive"})

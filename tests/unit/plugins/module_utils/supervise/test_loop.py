@@ -288,8 +288,15 @@ def test_what_a_host_kernel_before_this_one_left_running_is_not_started_over(ben
     fresh = Bench(machine)
     fresh.supervisor.bring_back()
     assert "nothing is started beside what is not adopted" in fresh.said()[0]
+    fresh.turns(30)
+    assert [line for line in fresh.said() if "down" in line] == []
     assert machine.harm == []
     assert set(machine.running()) == {"web", "db"}
+    # somebody adopts them
+    state = store.Store(machine.root).state()
+    store.Store(machine.root).commit(dict(state, boot_id=machine.boot_id))
+    fresh.turns(10)
+    assert {name: one.alive for name, one in fresh.supervisor.core.entries.items()} == {"web": True, "db": True}
 
 
 def test_without_a_boot_nothing_is_brought_back(bench):
