@@ -59,7 +59,7 @@ class Chooser(Problem):
             return strange
         for wish in wishes:
             if wish.kept is not None and wish.ids is None and self._can_keep(wish, private):
-                self._own(wish.name, wish.kept)
+                self._own(wish.name, list(wish.kept))
                 self._take_private(wish, private)
         left = [wish for wish in wishes if wish.name not in self.owned and not wish.host]
         if not left:
@@ -74,9 +74,9 @@ class Chooser(Problem):
 
     # what is named or kept
 
-    def _own(self, name: str, cpus: Iterable[int]) -> None:
-        self.owned[name] = list(cpus)
-        for cpu in self.owned[name]:
+    def _own(self, name: str, cpus: List[int]) -> None:
+        self.owned[name] = cpus
+        for cpu in cpus:
             self.owner[cpu] = name
 
     def _given(self, wish: Wish) -> Optional[Refusal]:
@@ -84,7 +84,7 @@ class Chooser(Problem):
             reason = self._why_not(cpu)
             if reason is not None:
                 return Refusal(wish, "%s names CPU %d, but %s" % (wish.name, cpu, reason), self.free_hint())
-        self._own(wish.name, wish.ids or ())
+        self._own(wish.name, list(wish.ids or ()))
         return None
 
     def _take_private(self, wish: Wish, private: Dict[int, str]) -> None:

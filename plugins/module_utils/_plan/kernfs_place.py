@@ -121,7 +121,7 @@ class _Placement(Placement):
         return Low(None, (), ())
 
     def _where(self, name: str, memory: Memory, low: Low) -> Dict[str, Any]:
-        base = memory.bases[(False, name)]
+        base = memory.bases[name]
         spec = self.kept.get(name)
         there = spec is not None and spec["base"] == base
         return {
@@ -147,7 +147,7 @@ class _Placement(Placement):
                 )
             if not self.findings:
                 ends = [host if end == HOST else apic_ids[end][0] for end in one["between"]]
-                base = (self.kept.get(owner) or {}).get("base") if memory.bases.get((False, owner)) is not None else None
-                address = None if base is None or base != memory.bases[(False, owner)] else base + at
+                base = (self.kept.get(owner) or {}).get("base") if memory.bases.get(owner) is not None else None
+                address = None if base is None or base != memory.bases[owner] else base + at
                 placed[name] = dict(one, placed={"address": address, "size": size, "ends": ends})
         return placed

@@ -146,7 +146,8 @@ class Memory(Problem):
         self.regions, self.requests = regions, asks
         self.foreign = ranges.merge(foreign)
         self.pool = ranges.merge(one for _node, one in regions)
-        self.bases: Dict[Tuple[bool, str], int] = {}
+        self.bases: Dict[str, int] = {}  # of instances
+        self.areas: Dict[str, int] = {}  # of channels
 
     def solve(self, requests: Sequence[Ask]) -> Optional[Refusal]:
         """Place the requests, instances before channels."""
@@ -162,37 +163,37 @@ class Memory(Problem):
         return refusal
 
     def _attempt(self, regions: Sequence[Region], requests: Sequence[Ask], tight: bool) -> Optional[Refusal]:
-        self.bases = bases = {}
+        bases: Dict[str, int] = {}
+        areas: Dict[str, int] = {}
+        self.bases, self.areas = bases, areas
         taken: List[Tuple[int, int, Optional[Ask]]] = [(start, end, None) for start, end in self.foreign]
         taken += [(ask.base, ask.base + ask.size, ask) for ask in requests if ask.base is not None]
         taken.sort(key=lambda one: one[:2])
         for low, high in zip(taken, taken[1:]):
             if high[0] < low[1]:
                 return _collision(low, high)
-        for _start, _end, ask in taken:
+        for start, _end, ask in taken:
             if ask is not None:
-                bases[(ask.area, ask.name)] = ask.base
+                (areas if ask.area else bases)[ask.name] = start
         occupied = [one[:2] for one in taken]
         for ask in requests:
             if ask.kept is not None and ask.base is None and self._can_keep(ask, occupied):
                 insort(occupied, (ask.kept, ask.kept + ask.size))
-                bases[(ask.area, ask.name)] = ask.kept
+                (areas if ask.area else bases)[ask.name] = ask.kept
         gaps = Gaps(regions, occupied)
         find = gaps.tightest if tight else gaps.lowest
         for ask in requests:
-            key = (ask.area, ask.name)
-            if not ask.area and key not in bases:
+            if not ask.area and ask.name not in bases:
                 base = find(ask.size, ask.node)
                 if base is None:
                     return _no_room(ask, gaps)
-                bases[key] = base
+                bases[ask.name] = base
         for ask in requests:
-            key = (ask.area, ask.name)
-            if ask.area and key not in bases:
+            if ask.area and ask.name not in areas:
                 base = gaps.highest(ask.size)
                 if base is None:
                     return _no_area(ask)
-                bases[key] = base
+                areas[ask.name] = base
         return None
 
     def _can_keep(self, ask: Ask, occupied: List[Range]) -> bool:

@@ -97,7 +97,7 @@ class Placement:
 
     def _where(self, name: str, memory: Memory, low: Low) -> Dict[str, Any]:
         """A dictionary of its own for each instance."""
-        base = memory.bases[(False, name)]
+        base = memory.bases[name]
         return {
             "base": base,
             "size": ranges.up(self.instances[name]["memory"]["size"], ranges.PAGE),
@@ -221,7 +221,7 @@ class Placement:
                     ids = self._logical(name, ids, logical)
                 if not self._are_there(name, ids, machine):
                     continue
-            base = memory.bases.get((False, name)) if wanted["near"] == "memory" else None
+            base = memory.bases.get(name) if wanted["near"] == "memory" else None
             spec = self.kept.get(name)
             wishes.append(
                 Wish(
@@ -287,7 +287,7 @@ class Placement:
             self._ends_exist(ask.name, one)
             if not self.findings:
                 ends = [host if end == HOST else apic_ids[end][0] for end in one["between"]]
-                placed[ask.name] = dict(one, placed={"address": memory.bases[(True, ask.name)], "size": ask.size, "ends": ends})
+                placed[ask.name] = dict(one, placed={"address": memory.areas[ask.name], "size": ask.size, "ends": ends})
         return placed
 
     def _ends_exist(self, name: str, channel: Dict[str, Any]) -> bool:
