@@ -77,7 +77,7 @@ taken_from:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._converge import lease
+from ..module_utils import _code
 
 
 def main() -> None:
@@ -95,6 +95,9 @@ def main() -> None:
     wish = module.params
     if module.check_mode:
         module.exit_json(changed=False, until=None, taken_from=None)
+    _code.keep(module.check_mode)
+    from ..module_utils._converge import lease
+
     try:
         if wish["state"] == "taken":
             result = lease.take(wish["owner"], wish["who"], wish["seconds"], wish["take_over"])

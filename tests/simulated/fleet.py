@@ -33,7 +33,8 @@ child = os.fork()
 if child == 0:
     os.chroot({root!r})
     os.chdir("/")
-    os.execv({python!r}, [{python!r}, *sys.argv[1:]])
+    # a target has not the environment of the controller
+    os.execve({python!r}, [{python!r}, *sys.argv[1:]], {{"PATH": "/usr/bin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}})
 status = os.waitpid(child, 0)[1]
 both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
 line = "%.6f\\n" % sum(one.ru_utime + one.ru_stime for one in both)

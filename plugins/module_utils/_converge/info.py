@@ -12,8 +12,9 @@ from .._dialect.choice import choose
 from .._dialect.system import System
 from .._layout import canonical
 from .._plan.place import PlacementError
+from .._plan.steps import Step
 from .._rules import engine
-from . import carried, recover
+from . import carried, history, recover
 from .journal import Journal
 from .run import ApplyError, Options, check_shape, image_paths, instances
 from .store import Store
@@ -23,7 +24,7 @@ def info(layout: Optional[Dict[str, Any]] = None, system: Optional[Any] = None, 
     """Facts, state and layout of the host; with a canonical layout also its findings, its placement and the plan to it.
 
     images are files to look into besides those of the layout. Returns {"facts", "state", "layout", "digest", "history",
-    "instances", "table", "findings", "placed", "plan"}. Raises ApplyError when layout has not the canonical shape.
+    "instances", "table", "findings", "placed", "plan", "predicted"}. Raises ApplyError when layout has not the canonical shape.
     """
     if layout is not None:
         check_shape(layout)
@@ -50,20 +51,32 @@ def info(layout: Optional[Dict[str, Any]] = None, system: Optional[Any] = None, 
         "table": state["table"],
         "placed": None,
         "plan": None,
+        "predicted": {},
     }
     if layout is not None:
-        findings += dialect.probe(facts) + _judge(dialect, layout, facts, state, found)
+        findings += dialect.probe(facts) + _judge(dialect, layout, facts, state, found, machine.root)
     found["findings"] = [one.to_dict() for one in findings if one.verdict != "pass"]
     return found
 
 
-def _judge(dialect: Any, layout: Dict[str, Any], facts: Dict[str, Any], state: Dict[str, Any], found: Dict[str, Any]) -> List[Any]:
+def _judge(
+    dialect: Any, layout: Dict[str, Any], facts: Dict[str, Any], state: Dict[str, Any], found: Dict[str, Any], root: str
+) -> List[Any]:
     findings: List[Any] = engine.judge(layout, facts, None, layout["waivers"])
     try:
         placed = dialect.place(layout, facts, state)
         findings = engine.judge(layout, facts, placed, layout["waivers"])
         found["placed"] = placed
-        found["plan"] = [step.to_dict() for step in dialect.plan(placed, state, facts, canonical.digest(layout))]
+        steps = dialect.plan(placed, state, facts, canonical.digest(layout))
+        found["plan"] = [step.to_dict() for step in steps]
+        found["predicted"] = _predicted(steps, root)
     except PlacementError as error:
         findings = findings + error.findings
     return findings
+
+
+def _predicted(steps: Sequence[Step], root: str) -> Dict[str, Any]:
+    """How long each instance that is stopped and started again will be away, by what was measured; see history.predict."""
+    again = {step.instance: step.args["spec"] for step in steps if step.do == "boot"}
+    stopped = [step.instance for step in steps if step.do == "stop" and step.instance in again]
+    return {str(name): history.predict(root, again[name]) for name in stopped}

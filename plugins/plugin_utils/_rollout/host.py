@@ -12,6 +12,8 @@ import typing as t
 Plain = dict[str, t.Any]
 #: States of an instance in which nothing is wrong with it.
 WELL = ("running", "loaded", "defined")
+#: Rules about loading images, which do not concern a plan that loads none (as in `_converge.run`).
+ABILITY = ("life-kexec-allowed", "life-kexec-quota", "sec-lockdown")
 
 
 def look(result: Plain, wanted: str) -> Plain:
@@ -21,8 +23,13 @@ def look(result: Plain, wanted: str) -> Plain:
     (sentences), done (nothing is to do), ill (sentences, empty when it is as its layout wants), blackout (see blackout).
     """
     name, words = kind(result["facts"])
-    blocking = [one for one in result["findings"] if one["severity"] == "error" and one["verdict"] != "pass"]
     plan = result["plan"]
+    loads = plan is None or any(step["do"] in ("load", "unload") for step in plan)
+    blocking = [
+        one
+        for one in result["findings"]
+        if one["severity"] == "error" and one["verdict"] != "pass" and (loads or one["rule"] not in ABILITY)
+    ]
     sentences = list(dict.fromkeys(one["message"] for one in blocking))
     if plan is None and not sentences:
         sentences = ["there is no place for the layout on this host"]
@@ -92,11 +99,12 @@ def blackout(plan: t.Sequence[Plain], instances: t.Sequence[Plain], predicted: t
     """
     running = {one["name"] for one in instances if one["state"] == "running"}
     stopped = {step["instance"] for step in plan if step["do"] == "stop" and step.get("instance") in running}
-    told: Plain = {}
-    for name in sorted(stopped):
-        known = predicted.get(name)
-        told[name] = round(float(known["seconds"]), 1) if known else None
-    return told
+    away: Plain = {}
+    # an instance that the layout takes away is not in `predicted`: it is not away for a while
+    for name in sorted(stopped & set(predicted)):
+        known = predicted[name]
+        away[name] = round(float(known["seconds"]), 1) if known else None
+    return away
 
 
 def blackout_line(told: t.Mapping[str, t.Any]) -> str:

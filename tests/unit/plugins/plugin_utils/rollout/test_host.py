@@ -77,10 +77,13 @@ def test_what_is_wrong_with_a_host_is_said(facts: Plain) -> None:
 
 
 def test_why_a_host_would_refuse_is_said_once(facts: Plain) -> None:
-    finding = {"severity": "error", "verdict": "unknown", "message": "no"}
+    finding = {"rule": "some", "severity": "error", "verdict": "unknown", "message": "no"}
     assert host.look(result(facts, findings=[finding, finding]), "d")["refused"] == ["no"]
     assert host.look(result(facts, plan=None), "d")["refused"] == ["there is no place for the layout on this host"]
     assert host.look(result(facts, findings=[{**finding, "severity": "warning"}]), "d")["refused"] == []
+    quota = {**finding, "rule": "life-kexec-quota"}
+    assert host.look(result(facts, findings=[quota]), "d")["done"], "where nothing is loaded, that nothing can be loaded is no matter"
+    assert host.look(result(facts, findings=[quota], plan=[{"do": "load", "say": "", "instance": "web"}]), "e")["refused"] == ["no"]
 
 
 def test_a_blackout_is_predicted_from_what_was_measured_and_else_not_measured(facts: Plain) -> None:
