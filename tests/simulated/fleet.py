@@ -58,12 +58,10 @@ class Fleet:
         """The root folder of a host."""
         return self.folder / name / "root"
 
-    def inventory(self, variables: Mapping[str, Any] | None = None, hosts: Mapping[str, Mapping[str, Any]] | None = None) -> Path:
-        """Write an inventory of the fleet; variables: of all hosts, hosts: of single ones besides."""
+    def inventory(self, variables: Mapping[str, Any] | None = None, count: int | None = None) -> Path:
+        """Write an inventory of the first `count` hosts (all of them, when it is left out), with these variables."""
         shared = {"ansible_connection": "local", "ansible_pipelining": True, **(variables or {})}
-        each = {
-            name: {"ansible_python_interpreter": str(self.folder / name / "python"), **(hosts or {}).get(name, {})} for name in self.names
-        }
+        each = {name: {"ansible_python_interpreter": str(self.folder / name / "python")} for name in self.names[:count]}
         path = self.folder / "inventory.json"
         path.write_text(json.dumps({"all": {"vars": shared, "hosts": each}}))
         return path

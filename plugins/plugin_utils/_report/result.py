@@ -17,6 +17,10 @@ def add_pictures(result: dict[str, t.Any], keep_facts: bool = False) -> dict[str
     """
     shown = {key: value for key, value in result.items() if keep_facts or key != "facts"}
     facts, placed = result.get("facts"), result.get("placed")
+    given = (result.get("invocation") or {}).get("module_args")
+    if isinstance(given, dict) and given.get("layout"):
+        # Ansible copies a result several times for each host; the layout is in it already, as `placed`
+        shown["invocation"] = {"module_args": {**given, "layout": result.get("digest")}}
     if result.get("instances") is not None:
         shown["table_text"] = machine.table(result["instances"])
     if placed:
