@@ -82,7 +82,7 @@ def test_a_recycled_process_id_is_no_holder(shelf: Shelf) -> None:
     shelf.lock(os.getpid(), "2 hosts")
     record = pathlib.Path(shelf.folder) / "lock.json"
     told = json.loads(record.read_text())
-    record.write_text(json.dumps({**told, "pid": os.getppid()}))
+    record.write_text(json.dumps({**told, "pid": os.getppid(), "started": told["started"] - 1}))
     shelf.lock(os.getpid(), "2 hosts")
 
 
