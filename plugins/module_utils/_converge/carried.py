@@ -18,7 +18,6 @@ from .store import Store
 BOOT_ID = "proc/sys/kernel/random/boot_id"
 ADOPTED = MKSTOCK + "adopted"
 WORD = MKSTOCK + "layout"  # one line that mkstock carries over
-KEYS = ("boot", "apply")
 
 Kept = Dict[str, Any]
 
@@ -37,8 +36,8 @@ def state(system: Any) -> Optional[Kept]:
 
 
 def word(kept: Kept) -> str:
-    """The line for mkstock to carry over: which boot and which apply the record belongs to."""
-    return " ".join("%s=%s" % (key, value) for key, value in zip(KEYS, (kept["boot_id"], kept["apply"])))
+    """The line for mkstock to carry over: which boot and which apply the record belongs to, and of which layout that was."""
+    return "boot=%s apply=%s digest=%s" % (kept["boot_id"], kept["apply"], kept.get("digest") or "-")
 
 
 def adopted(text: Optional[str]) -> Dict[str, Any]:
@@ -59,7 +58,8 @@ def adopted(text: Optional[str]) -> Dict[str, Any]:
 def _proven(system: Any, kept: Kept) -> bool:
     if kept.get("apply") is None or adopted(system.read(ADOPTED))["state"] not in ("adopted", "partly"):
         return False
-    return (system.read(WORD) or "").split() == word(kept).split()
+    said = dict(one.partition("=")[::2] for one in (system.read(WORD) or "").split())
+    return (said.get("boot"), said.get("apply")) == (kept["boot_id"], kept["apply"])
 
 
 def _still_made(system: Any, made: Dict[str, Any]) -> Dict[str, Any]:

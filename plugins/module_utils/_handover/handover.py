@@ -119,6 +119,8 @@ def arrive(system: Any, before: Result, check: bool = False, longest_gap: float 
     "online": CPUs that were brought back}. Raises HandoverError: an instance was not adopted, or did not live on.
     """
     boot = (system.read(carried.BOOT_ID) or "").strip()
+    if not all(key in before for key in ("boot_id", "online", "instances")):
+        raise HandoverError("before is not what the other half of the module returned")
     if boot == before["boot_id"]:
         raise HandoverError("the host is in the same boot as before: its kexec did not happen")
     report = carried.adopted(system.read(carried.ADOPTED))
@@ -160,10 +162,10 @@ def _between(old: Dict[str, Any], new: Dict[str, Any], khz: int, longest_gap: fl
         if told["longest"] <= longest_gap or new["longest"] > old["longest"]:
             told["gap"] = told["longest"] > longest_gap
             return told
-    # no word of its own: by the rate that it beat at before, at most one gap's worth may be missing
+    # no word of its own: by the rate that it beat at before, a tenth of the beats may be missing
     spent = (old["tsc"] - old["first"]) / khz / 1000.0 if old.get("first") else 0.0
     rate = old["beats"] / spent if spent > 0 else 0.0
-    told["gap"] = told["seconds"] - told["beats"] / rate > max(longest_gap, told["seconds"] / 2) if rate > 0 else None
+    told["gap"] = told["seconds"] - told["beats"] / rate > max(longest_gap, told["seconds"] / 10) if rate > 0 else None
     return told
 
 

@@ -115,6 +115,8 @@ def test_what_the_host_has_back_is_no_longer_made(machine):
 def test_the_word_fits_where_mkstock_keeps_it(machine):
     kept = dict(Store(machine.root).state(), boot_id="00000000-0000-4000-8000-000000000000")
     assert len(carried.word(kept)) < 160
+    assert carried.word(kept).endswith("digest=" + kept["digest"])
+    assert len(kept["digest"]) == 64
 
 
 def test_the_report_is_read():
