@@ -19,13 +19,10 @@ low               64 KiB below 1 MiB for Linux's own real-mode code; with base >
 
 from __future__ import annotations
 
-import hashlib
-import mmap
-import os
 from dataclasses import dataclass
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
-from . import acpi, aml, channel, cmdline, elf, mailbox, params, payload, setup_header, stub
+from . import acpi, aml, channel, cmdline, content, elf, mailbox, params, payload, setup_header, stub
 from .cmdline import Channel, Uart
 from .inspect import is_flat
 
@@ -89,8 +86,8 @@ class Spec:
     low: start of its chunk below 1 MiB (low_size bytes; None for a flat payload). apic_ids: its CPUs, boot CPU first. format: "auto"
     (by contents), "bzimage" (unpacks itself), "vmlinux" (unpacked here: boots faster) or "flat". cmdline: words of image and instance.
     nonce: 64 bits that prove a mailbox to be of this boot. console: the instance's UART; other_uarts: those it must leave alone.
-    digest: the sha256 that the kernel file must have, hex. cache: where unpacked kernels are kept, None for nowhere. buses: the PCI
-    buses that it owns; devices: (address, alias or None) of the functions on them, which its command line names.
+    digest, initrd_digest: the sha256 that the files must have, hex. cache: where unpacked kernels are kept, None for nowhere. buses: the
+    PCI buses that it owns; devices: (address, alias or None) of the functions on them, which its command line names.
     """
 
     base: int
@@ -110,6 +107,7 @@ class Spec:
     console: Optional[Uart] = None
     other_uarts: Sequence[Uart] = ()
     digest: Optional[str] = None
+    initrd_digest: Optional[str] = None
     cache: Optional[str] = payload.CACHE
     buses: Sequence[aml.Bus] = ()
     devices: Sequence[Tuple[str, Optional[str]]] = ()
@@ -128,7 +126,7 @@ class Segment(NamedTuple):
 class Assembled:
     """An image ready for kexec_load: entry address, segments (at most 16, disjoint), and the command line as the kernel will see it.
 
-    Segments may be views of mapped files; they stay valid as long as this object lives.
+    Segments may be views of larger buffers; they stay valid as long as this object lives.
     """
 
     entry: int
@@ -194,10 +192,7 @@ def _check_region(spec: Spec) -> None:
 
 
 def _kernel(spec: Spec) -> _Kernel:
-    image = _open(spec.kernel_path)
-    digest = hashlib.sha256(image).hexdigest()
-    if spec.digest is not None and digest != spec.digest.lower():
-        raise ValueError("%s has sha256 %s, %s was expected" % (spec.kernel_path, digest, spec.digest))
+    image, digest = content.read(spec.kernel_path, spec.digest)
     head = bytes(image[: 1 << 16])
     if spec.format == "flat" or (spec.format == "auto" and is_flat(head)):
         return _flat(spec, image)
@@ -263,7 +258,7 @@ def _initrd(spec: Spec, kernel: _Kernel) -> Optional[Segment]:
         )
     if spec.initrd_path is None:
         return None
-    data = _open(spec.initrd_path)
+    data = content.read(spec.initrd_path, spec.initrd_digest).data
     address = (top - len(data)) // INITRD_ALIGNMENT * INITRD_ALIGNMENT
     if address < kernel.end:
         raise ValueError(
@@ -348,14 +343,6 @@ def _io_apic(spec: Spec) -> int:
 def _has_acpi(spec: Spec) -> bool:
     """A flat payload above 4 GiB without a low chunk gets no tables: they would have no page to point at."""
     return _io_apic(spec) < FOUR_GIB
-
-
-def _open(path: str) -> memoryview:
-    """A file as a private map: no copy in memory, and a buffer that ctypes accepts (it wants a writable one)."""
-    with open(path, "rb") as file:
-        if os.fstat(file.fileno()).st_size == 0:
-            raise ValueError("%s is empty" % path)
-        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
 
 
 def _check_segments(spec: Spec, segments: Sequence[Segment]) -> None:

@@ -11,11 +11,12 @@ Source: boot.rst; PE/COFF specification, "The Attribute Certificate Table"; modu
 from __future__ import annotations
 
 import mmap
-import os
 import struct
 from typing import NamedTuple, Optional, Union
 
-from . import elf, payload, setup_header
+from . import content, elf, payload, setup_header
+
+Bytes = Union[bytes, bytearray, memoryview, mmap.mmap]
 
 MODULE_SIGNATURE = b"~Module signature appended~\n"
 
@@ -27,12 +28,12 @@ _DIRECTORIES = 24 + 112  # of a PE32+ header: signature and COFF header, then th
 class KernelFile(NamedTuple):
     """A kernel, ready for kexec_file_load(2).
 
-    content: the path of a file that is handed over as it is, or the bytes of the vmlinux that was unpacked; kind: "bzimage",
-    "vmlinux" or "flat"; entry: what the multikernel note says, None without one; signed: what is handed over carries a signature;
-    signature_lost: the file carries one, and the unpacked vmlinux does not.
+    content: the bytes of the file, or of the vmlinux that was unpacked of it; kind: "bzimage", "vmlinux" or "flat"; entry: what the
+    multikernel note says, None without one; signed: what is handed over carries a signature; signature_lost: the file carries one,
+    and the unpacked vmlinux does not.
     """
 
-    content: Union[str, memoryview]
+    content: memoryview
     kind: str
     entry: Optional[int]
     signed: bool
@@ -40,34 +41,32 @@ class KernelFile(NamedTuple):
 
 
 def prepare(path: str, unpack: bool, digest: Optional[str] = None, cache: Optional[str] = payload.CACHE) -> KernelFile:
-    """The kernel at *path* for kexec_file_load(2); with *unpack*, a bzImage becomes the vmlinux inside it (kept as in payload.extract).
+    """The kernel at *path*, whose sha256 must be *digest* (hex; None: any), for kexec_file_load(2); with *unpack*, a bzImage becomes
+    the vmlinux inside it (kept as in payload.extract).
 
-    Raises payload.PayloadError with a sentence when the vmlinux cannot be had, ValueError when the ELF file is damaged, OSError.
+    Raises payload.PayloadError with a sentence when the vmlinux cannot be had, ValueError when the file is another one or damaged, OSError.
     """
-    with open(path, "rb") as file:
-        if not os.fstat(file.fileno()).st_size:
-            raise ValueError("%s is empty" % path)
-        whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    if elf.looks_like(whole[:4]):
-        return KernelFile(path, "vmlinux", _entry(whole), signed(whole), False)
-    if not setup_header.looks_like(whole[: 1 << 12]):
-        return KernelFile(path, "flat", None, False, False)
+    whole, found = content.read(path, digest)
+    if elf.looks_like(bytes(whole[:4])):
+        return KernelFile(whole, "vmlinux", _entry(whole), signed(whole), False)
+    if not setup_header.looks_like(bytes(whole[: 1 << 12])):
+        return KernelFile(whole, "flat", None, False, False)
     if not unpack:
-        return KernelFile(path, "bzimage", None, signed(whole), False)
-    inside = payload.extract(whole, digest, cache)
+        return KernelFile(whole, "bzimage", None, signed(whole), False)
+    inside = memoryview(payload.extract(whole, found, cache))
     try:
-        content = memoryview(inside)[: elf.extent(inside)]
+        vmlinux = inside[: elf.extent(inside)]
     except ValueError as error:
         raise payload.PayloadError("the vmlinux inside %s: %s" % (path, error)) from error
-    return KernelFile(content, "vmlinux", _entry(inside), False, signed(whole))
+    return KernelFile(vmlinux, "vmlinux", _entry(inside), False, signed(whole))
 
 
-def signed(data: Union[bytes, mmap.mmap]) -> bool:
+def signed(data: Bytes) -> bool:
     """Whether a whole kernel file carries a signature, of PE (bzImage) or appended (vmlinux); not whether it is a good one."""
     return data[-len(MODULE_SIGNATURE) :] == MODULE_SIGNATURE or pe_signed(data)
 
 
-def pe_signed(head: Union[bytes, mmap.mmap]) -> bool:
+def pe_signed(head: Bytes) -> bool:
     """Whether the PE header of a bzImage names certificates; its first 4 KiB tell."""
     if head[:2] != b"MZ" or len(head) < _PE_AT + 4:
         return False
@@ -80,6 +79,6 @@ def pe_signed(head: Union[bytes, mmap.mmap]) -> bool:
     return directories > _CERTIFICATES and bool(where and size)
 
 
-def _entry(data: mmap.mmap) -> Optional[int]:
+def _entry(data: Bytes) -> Optional[int]:
     found = elf.parse(data, len(data))
-    return elf.multikernel_entry(lambda offset, size: data[offset : offset + size], found)
+    return elf.multikernel_entry(lambda offset, size: bytes(data[offset : offset + size]), found)

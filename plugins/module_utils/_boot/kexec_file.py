@@ -17,6 +17,8 @@ from typing import IO, Dict, Optional, Union
 
 from . import kexec
 
+Bytes = Union[bytes, bytearray, memoryview]
+
 SYS_KEXEC_FILE_LOAD = 320
 UNLOAD = 0x1
 NO_INITRAMFS = 0x4
@@ -111,14 +113,14 @@ def file_load(kernel_fd: int, initrd_fd: Optional[int], cmdline: str, flags: int
         raise kexec.refused("cannot " + what, failed, _UNLOAD_ERRORS if flags & UNLOAD else _LOAD_ERRORS)
 
 
-def load(kernel: Union[str, bytes, memoryview], initrd: Optional[str], cmdline: str, instance: int, filesystems: str = FILESYSTEMS) -> None:
-    """Load a kernel, given as a path or as its bytes, and the initrd at a path for an instance. Raises KexecError or OSError."""
+def load(kernel: Bytes, initrd: Optional[Bytes], cmdline: str, instance: int, filesystems: str = FILESYSTEMS) -> None:
+    """Load a kernel and an initrd, given as their bytes, for an instance. Raises KexecError or OSError."""
     flags = load_flags(instance, initrd is not None)
     with _opened(kernel) as image:
         if initrd is None:
             file_load(image.fileno(), None, cmdline, flags, filesystems)
         else:
-            with open(initrd, "rb") as other:
+            with _opened(initrd) as other:
                 file_load(image.fileno(), other.fileno(), cmdline, flags, filesystems)
 
 
@@ -158,17 +160,15 @@ def _id_bits(instance: int) -> int:
     return instance << ID_SHIFT
 
 
-def _opened(kernel: Union[str, bytes, memoryview]) -> IO[bytes]:
-    """The file at a path, or a file without a name that has the given bytes."""
-    if isinstance(kernel, str):
-        return open(kernel, "rb")
+def _opened(content: Bytes) -> IO[bytes]:
+    """A file without a name that has the given bytes: nobody else can write to it."""
     file: IO[bytes]
     if hasattr(os, "memfd_create"):
         file = os.fdopen(os.memfd_create("multikernel"), "w+b")
     else:
         file = tempfile.TemporaryFile()  # noqa: SIM115
     try:
-        file.write(kernel)
+        file.write(content)
         file.flush()
         file.seek(0)
     except BaseException:

@@ -53,6 +53,7 @@ def boot_spec(spec: Dict[str, Any], facts: Dict[str, Any], info: Optional[str], 
         console=cmdline.Uart(device, ports[device]) if device is not None else None,
         other_uarts=[cmdline.Uart(one["device"], one["port"]) for one in present],
         digest=image["kernel_sha256"],
+        initrd_digest=image["initrd_sha256"],
         buses=_buses(spec, facts),
         devices=[(one["pci"], one["alias"]) for one in spec.get("devices") or []],
     )

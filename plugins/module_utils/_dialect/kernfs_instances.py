@@ -126,7 +126,8 @@ class Instances:
         line = kernfs_image.words(spec, self.facts, bases)
         image, lacks = kernfs_image.kernel(spec, self.facts, self.system)
         try:
-            self.system.file_load(image, spec["image"]["initrd"], line, one.id)
+            digests = spec["image"]["kernel_sha256"], spec["image"]["initrd_sha256"]
+            self.system.file_load(image, spec["image"]["initrd"], line, one.id, digests)
         except DialectError as error:
             raise DialectError("%s: %s%s" % (spec["name"], error, lacks), error.errno) from error
         now = self._mine(spec)

@@ -9,9 +9,9 @@ import errno
 import os
 import random
 import time
-from typing import Any, Dict, Iterable, List, Optional, Union
+from typing import Any, Dict, Iterable, List, Optional, Tuple, Union
 
-from .._boot import assemble, fdt, kernel_file, kexec, kexec_file, payload
+from .._boot import assemble, content, fdt, kernel_file, kexec, kexec_file, payload
 from .._host import console, files, mounts, physmem
 from .._host import facts as host_facts
 from . import probes
@@ -137,9 +137,29 @@ class System:
         except (OSError, ValueError, payload.PayloadError) as error:
             raise DialectError("the kernel %s cannot be unpacked: %s" % (path, error)) from error
 
-    def file_load(self, kernel: Union[str, bytes, memoryview], initrd: Optional[str], cmdline: str, instance: int) -> None:
-        """kexec_file_load(2): a kernel (path, or its bytes) and an initrd (path) for the instance of this id. Raises DialectError."""
-        self._call(kexec_file.load, kernel, initrd, cmdline, instance, self._filesystems())
+    def file_load(
+        self,
+        kernel: Union[str, memoryview],
+        initrd: Optional[str],
+        cmdline: str,
+        instance: int,
+        digests: Tuple[Optional[str], Optional[str]] = (None, None),
+    ) -> None:
+        """kexec_file_load(2): a kernel (path, or its bytes) and an initrd (path) for the instance of this id.
+
+        What is at a path must have its sha256 of digests, and the very bytes that were held against it are loaded. Raises DialectError.
+        """
+        image = self._content(kernel, digests[0]) if isinstance(kernel, str) else kernel
+        other = None if initrd is None else self._content(initrd, digests[1])
+        self._call(kexec_file.load, image, other, cmdline, instance, self._filesystems())
+
+    def _content(self, path: str, digest: Optional[str]) -> memoryview:
+        try:
+            return content.read(files.path_below(self.root, path), digest).data
+        except ValueError as error:
+            raise DialectError(str(error)) from error
+        except OSError as error:
+            raise DialectError("%s cannot be read: %s" % (path, error.strerror), error.errno) from error
 
     def file_unload(self, instance: int) -> None:
         """kexec_file_load(2) with the unload flag: the kernel does not ask whether the instance runs. Raises DialectError."""

@@ -153,7 +153,7 @@ class KernfsKernel(Machine):
     def unpacked(self, path, digest=None):
         return kernel_file.KernelFile(b"\x7fELF", "vmlinux", 0x1000000, False, self.signatures is not None)
 
-    def file_load(self, kernel, initrd, cmdline, instance):
+    def file_load(self, kernel, initrd, cmdline, instance, digests=(None, None)):
         self._called("file_load", self._file_load, kernel, initrd, cmdline, instance)
 
     def file_unload(self, instance):

@@ -78,8 +78,8 @@ def test_lzo_is_refused_in_a_sentence(bzimage: Callable[..., bytes], stored: Cal
 
 
 def test_a_bzimage_goes_as_it_is_where_the_host_takes_it(bzimage: Callable[..., bytes], stored: Callable[..., str]) -> None:
-    path = stored(pe_signed(bzimage()))
-    assert kernel_file.prepare(path, False) == (path, "bzimage", None, True, False)
+    content = pe_signed(bzimage())
+    assert kernel_file.prepare(stored(content), False) == (content, "bzimage", None, True, False)
 
 
 def test_unpacking_loses_the_signature_and_says_so(bzimage: Callable[..., bytes], stored: Callable[..., str]) -> None:
@@ -88,13 +88,13 @@ def test_unpacking_loses_the_signature_and_says_so(bzimage: Callable[..., bytes]
 
 
 def test_a_vmlinux_goes_as_it_is_with_its_signature(vmlinux: Callable[..., bytes], stored: Callable[..., str]) -> None:
-    path = stored(vmlinux(note=0x1000200) + SIGNATURE)
-    assert kernel_file.prepare(path, True) == (path, "vmlinux", 0x1000200, True, False)
+    content = vmlinux(note=0x1000200) + SIGNATURE
+    assert kernel_file.prepare(stored(content), True) == (content, "vmlinux", 0x1000200, True, False)
 
 
 def test_other_files_are_flat(stored: Callable[..., str]) -> None:
-    path = stored(b"\xeb\xfe" * 100)
-    assert kernel_file.prepare(path, True) == (path, "flat", None, False, False)
+    content = b"\xeb\xfe" * 100
+    assert kernel_file.prepare(stored(content), True) == (content, "flat", None, False, False)
     with pytest.raises(ValueError, match="is empty"):
         kernel_file.prepare(stored(b"", "empty"), True)
 
