@@ -209,7 +209,7 @@ class Machine:
             box["last"] = self.now
         since = box.get("since")
         if since is not None and box["state"] and box["last"] - since >= BOOT_TIME:
-            page[0x08:0x10] = int((box["last"] - since) * 20).to_bytes(8, "little")
+            page[0x08:0x10] = (1 + int((box["last"] - since - BOOT_TIME) * 20)).to_bytes(8, "little")
             page[0x10:0x18], page[0x18:0x20] = (int(when * 2e9).to_bytes(8, "little") for when in (since + BOOT_TIME, box["last"]))
             page[0x20:0x24] = box["state"].to_bytes(4, "little")
             page[0x24:0x28] = box["nproc"].to_bytes(4, "little")
