@@ -42,7 +42,8 @@ def test_memory_of_instances_is_not_the_hosts(host, multikernel, dialect):
     for instance in multikernel.instances:
         # either taken from the running host, or never the host's since its command line reserves it
         mine = set(range(instance.memory.base // size, (instance.memory.end - 1) // size + 1))
-        assert mine <= offline or not any(int(start, 16) < instance.memory.end and instance.memory.base <= int(end, 16) for start, end in spans)
+        memory = instance.memory
+        assert mine <= offline or not any(int(start, 16) < memory.end and memory.base <= int(end, 16) for start, end in spans)
 
 
 @pytest.mark.parametrize("name", ["db", "tiny", "web"])
