@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Optional, Sequence, Set
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set
 
 from .._dialect.base import DialectError
 from .._dialect.choice import choose
@@ -17,12 +17,15 @@ from .._plan import collector
 from .._plan.place import PlacementError
 from .._plan.steps import Step
 from .._rules import engine
-from . import carried, history, recover, remember, text
+from . import carried, history, recover, remember, text, underway
+from .base import ApplyError
 from .execute import StepFailed, execute, undo
 from .journal import Journal
 from .lock import Lock, LockError
 from .signals import Deferred
 from .store import Store
+
+__all__ = ["ApplyError", "Options", "Result", "Run", "apply", "check_shape", "image_paths", "instances", "locked"]
 
 Result = Dict[str, Any]
 
@@ -49,14 +52,6 @@ class Options:
     unless: Optional[Callable[[], Optional[str]]] = None
 
 
-class ApplyError(Exception):
-    """The layout was refused, or could not be made so; the text is a sentence, details what a module returns besides."""
-
-    def __init__(self, message: str, **details: Any) -> None:
-        self.message, self.details = message, details
-        super().__init__(message)
-
-
 def apply(
     layout: Optional[Dict[str, Any]],
     state: str = "present",
@@ -76,15 +71,29 @@ def apply(
     named = layout if wish.declared is None else wish.declared
     digest = canonical.digest(named) if state == "present" and named is not None else None
     machine = system if system is not None else System(root)
-    run = _Run(layout if state == "present" else None, digest, check, wish, machine)
+    wanted = layout if state == "present" else None
+    run = Run(wanted, digest, check, wish, machine)
     if check:
+        underway.refuse(machine, wanted, wish.only)
         return run.run()
+    with locked(machine, wish.lock_timeout, digest):
+        reason = wish.unless() if wish.unless is not None else None
+        if reason is not None:
+            raise Postponed(reason)
+        underway.refuse(machine, wanted, wish.only)
+        result = run.run()
+        if wanted is None:
+            with contextlib.suppress(OSError):  # nothing is left that it could be about, and whoever reads it next finds that out
+                underway.Record(machine.root).remove()
+        return result
+
+
+@contextlib.contextmanager
+def locked(system: Any, timeout: float, digest: Optional[str]) -> Iterator[None]:
+    """Nobody else changes this host meanwhile, and a signal waits. timeout: seconds. Raises ApplyError when somebody else has the lock."""
     try:
-        with Lock(machine.root, wish.lock_timeout, digest), Deferred(machine):
-            reason = wish.unless() if wish.unless is not None else None
-            if reason is not None:
-                raise Postponed(reason)
-            return run.run()
+        with Lock(system.root, timeout, digest), Deferred(system):
+            yield
     except LockError as error:
         raise Postponed(str(error)) from error
 
@@ -101,7 +110,9 @@ class _Again(Exception):
         super().__init__(str(failure))
 
 
-class _Run:
+class Run:
+    """One apply in the making. The stages of an update (see update.py) are applies that differ in what they plan and remember."""
+
     dialect: Any = None
 
     def __init__(self, layout: Optional[Dict[str, Any]], digest: Optional[str], check: bool, options: Options, system: Any) -> None:
@@ -245,14 +256,14 @@ class _Run:
         placed = self.placed if self.layout is not None else None
         sentence = None
         try:
-            after = remember.after(previous, steps, self.specs, placed, self.dialect, self.journal.apply, self.options.only)
+            after = self._remembered(previous, steps, placed)
             seen = self.dialect.observe(after, self.facts)
             if placed is not None:
                 differences, result["unverifiable"] = self.dialect.verify(placed, self.specs, seen)
                 if differences:
                     sentence = "the host is not as it should be after the last step: " + "; ".join(differences)
             if sentence is None:
-                self.store.commit(remember.with_words(dict(after, digest=self.digest), seen), self.options.declared or self.layout)
+                self.store.commit(remember.with_words(dict(after, digest=self.digest), seen), self._lasting())
                 return dict(seen)
         except DialectError as error:
             sentence = "what was done cannot be read back: %s" % error
@@ -260,6 +271,14 @@ class _Run:
             sentence = "what was done cannot be written down: %s" % error
         undone, stuck = undo(work, self.dialect, self.journal)
         raise StepFailed(str(sentence), None, result["steps"], undone, stuck, [])
+
+    def _remembered(self, previous: Dict[str, Any], steps: List[Step], placed: Optional[Dict[str, Any]]) -> Dict[str, Any]:
+        """What is remembered when every step was done."""
+        return remember.after(previous, steps, self.specs, placed, self.dialect, self.journal.apply, self.options.only)
+
+    def _lasting(self) -> Optional[Dict[str, Any]]:
+        """The layout that this host is to have from now on; None when that stays the same."""
+        return self.options.declared or self.layout
 
     def _give_up(self, error: StepFailed, previous: Dict[str, Any], work: List[Step]) -> ApplyError:
         try:

@@ -37,7 +37,7 @@ def boot_spec(spec: Dict[str, Any], facts: Dict[str, Any], info: Optional[str], 
         )
     present = [one for one in facts.get("uarts") or [] if one["port"] is not None and one["device"] != device]
     return assemble.Spec(
-        name=spec["name"],
+        name=specs.called(spec),
         base=spec["base"],
         size=spec["size"],
         low=spec["low"],
@@ -68,9 +68,9 @@ def _buses(spec: Dict[str, Any], facts: Dict[str, Any]) -> List[Any]:
 
 def _end(one: Dict[str, Any]) -> assemble.ChannelEnd:
     if one["kind"] == "shared_memory":
-        return assemble.ChannelEnd(one["name"], one["address"], one["end"], shared=one["size"], writer=specs.writer_of(one))
+        return assemble.ChannelEnd(specs.called(one), one["address"], one["end"], shared=one["size"], writer=specs.writer_of(one))
     area = assemble.Area(one["slots"], one["message_size"], (one["ends"][0], one["ends"][1])) if one["writes"] else None
-    return assemble.ChannelEnd(one["name"], one["address"], one["end"], area)
+    return assemble.ChannelEnd(specs.called(one), one["address"], one["end"], area)
 
 
 def prove(spec: Dict[str, Any], segments: Sequence[Any], facts: Dict[str, Any], busy: Dict[str, Dict[str, Any]]) -> None:

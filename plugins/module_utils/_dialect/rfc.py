@@ -152,6 +152,7 @@ class Rfc:
             "unload": self._unload,
             "channel_attach": self._channel_attach,
             "channel_detach": self._channel_detach,
+            "channel_rename": self._channel_rename,
             "boot": self._boot,
             "wait_health": self._wait_health,
             "stop": self._stop,
@@ -382,4 +383,13 @@ class Rfc:
         if name not in (table.channels(self.system.read(MKSTOCK + "channels")) or {}):
             return {"already": True}
         self.system.write(MKSTOCK + "channels", "remove %s" % name)
+        return {}
+
+    def _channel_rename(self, name: str, to: str, address: int) -> Dict[str, Any]:
+        have = table.channels(self.system.read(MKSTOCK + "channels")) or {}
+        if to in have and have[to]["address"] == address:
+            return {"already": True}
+        if name not in have or have[name]["address"] != address:
+            raise DialectError("channel %s is not attached at 0x%x, so it cannot be called %s" % (name, address, to))
+        self.system.write(MKSTOCK + "channels", "rename %s %s" % (name, to))
         return {}

@@ -78,6 +78,12 @@ class Placement:
         foreign = (state.get("foreign") or {}).get("instances") or []
         self.foreign = [one for other in foreign for one in ranges.sized(other["memory"])]
         self.foreign_cpus = {cpu for other in foreign for cpu in other["cpus"]}
+        # one that runs beside the one that it replaces is in no layout of the host, and keeps what it has
+        for spec in (one for name, one in self.kept.items() if "called" in one and name not in self.instances):
+            self.foreign += [(spec["base"], spec["base"] + spec["size"])]
+            self.foreign += [(spec["low"], spec["low"] + LOW_SIZE)] if spec["low"] is not None else []
+            self.foreign += [(one["address"], one["address"] + one["size"]) for one in spec["channels"]]
+            self.foreign_cpus.update(spec["cpus"])
 
     def run(self) -> Dict[str, Any]:
         chunks, memory = self._memory()

@@ -51,13 +51,14 @@ def wanted(
 ) -> Dict[str, Dict[str, Any]]:
     """The specs of the instances that are to run or to be loaded when the plan was carried out, by name.
 
-    With only, all others are as they are: those that run or are loaded have the spec that they were started with.
+    With only, all others of the layout are as they are: those that run or are loaded have the spec that they were started with.
     """
     mine = [name for name, one in placed["instances"].items() if one["state"] in ("running", "loaded") and (only is None or name in only)]
     specified = specs.of_all(sorted(mine), placed, facts)
     if only is not None:
         have = state.get("instances") or {}
-        specified.update((name, one["spec"]) for name, one in have.items() if name not in only and one["state"] in ALIVE + ("loaded",))
+        others = {name: one for name, one in have.items() if name not in only and name in placed["instances"]}
+        specified.update((name, one["spec"]) for name, one in others.items() if one["state"] in ALIVE + ("loaded",))
     return specified
 
 

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The spec of an instance: everything that went into its memory and onto its CPUs, so that two of them can be compared.
 
-A spec is what is remembered of a started instance, and it suffices to start the same instance again.
+A spec is what is remembered of a started instance, and it suffices to start the same instance again. An instance that runs beside the one
+that it is to replace (see successor.py) has another name on the host than its own kernel is told: that is in "called", as for its channels.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ def of_all(names: Iterable[str], placed: Dict[str, Any], facts: Dict[str, Any]) 
             "channels": channels.get(name, []),
             "devices": [{"pci": device["pci"], "alias": device["alias"]} for device in one.get("devices") or []],
         }
+        if "called" in one:
+            found[name]["called"] = one["called"]
     return found
 
 
@@ -64,6 +67,11 @@ def _image(name: str, placed: Dict[str, Any], facts: Dict[str, Any]) -> Dict[str
         "initrd": image["initrd"]["path"] if image["initrd"] else None,
         "initrd_sha256": _digest(image["initrd"], facts),
     }
+
+
+def called(one: Dict[str, Any]) -> str:
+    """The name of an instance, or of a channel of it, as its own kernel is told."""
+    return str(one.get("called") or one["name"])
 
 
 def memory_of(spec: Dict[str, Any]) -> List[ranges.Range]:
@@ -145,9 +153,11 @@ def _channels(placed: Dict[str, Any]) -> Dict[str, List[Dict[str, Any]]]:
     found: Dict[str, List[Dict[str, Any]]] = {}
     for channel, one in sorted(placed["channels"].items()):
         writer = next((end for end in one["between"] if end != HOST), None)
+        called = {"called": one["called"]} if "called" in one else {}
         for name in sorted(set(one["between"]) - {HOST}):
             found.setdefault(name, []).append(
                 {
+                    **called,
                     "name": channel,
                     "kind": one["kind"],
                     "between": list(one["between"]),

@@ -8,6 +8,7 @@ it and a later run can undo it. Each step and each inverse may be performed twic
 
     memory_offline {block}     pool_add {base, size}       cpu_offline {cpu}    load {spec}      channel_attach {name, address, end}
     memory_online  {block}     pool_remove {base, size}    cpu_online {cpu}     unload {}        channel_detach {name}
+    channel_rename {name, to, address}
     device_unbind, device_bind {address, driver, override, power}
     boot {spec}    wait_health {spec, within, channel, gates}     stop {spec}          save {digest}
 """
@@ -213,6 +214,13 @@ def watch_end(channel: Dict[str, Any], instance: str) -> Step:
     """The last of a channel between two instances, after its maker was stopped: who starts that again, has the host look after it again."""
     attach = channel_attach(channel, instance)
     return Step("channel_detach", {"name": channel["name"]}, _say_detach(attach.args), (), instance)
+
+
+def channel_rename(name: str, to: str, address: int, instance: str) -> Step:
+    """Give the host's end of the channel at an address another name; whoever has its device open goes on with it."""
+    args = {"name": to, "to": name, "address": address}
+    back = Step("channel_rename", args, "call channel %s %s again" % (to, name), (), instance)
+    return Step("channel_rename", {"name": name, "to": to, "address": address}, "call channel %s %s" % (name, to), (back,), instance)
 
 
 def boot(spec: Spec, args: Args = ()) -> Step:

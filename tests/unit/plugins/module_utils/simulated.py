@@ -349,6 +349,10 @@ class Machine:
             self.channels[words[1]] = {"address": int(words[2], 16), "end": _end(words[3])}
         elif words[0] == "share":
             self.channels[words[1]] = {"address": int(words[2], 16), "end": _end(words[4]), "shared": int(words[3], 16), "writer": words[5]}
+        elif words[0] == "rename":
+            if words[1] not in self.channels or words[2] in self.channels:
+                raise DialectError("the kernel refused to rename %s to %s" % (words[1], words[2]))
+            self.channels[words[2]] = self.channels.pop(words[1])
         else:
             del self.channels[words[1]]
 
