@@ -89,7 +89,7 @@ def test_the_runbook_rolls_the_second_layout_out() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert [cpu_of_tiny(name) for name in NAMES] == ["2", "2", "2"]
     planned = re.findall(r"(edge-\d) .*planned; blackout: tiny ([\d.]+) s", done.stdout)
-    assert sorted(name for name, _seconds in planned)[:3] == NAMES, "the blackout is predicted from the first start, which was measured"
+    assert sorted({name for name, _seconds in planned}) == NAMES, "the blackout is predicted from the first start, which was measured"
 
 
 def test_a_machine_that_hangs_in_its_wave_stops_the_rollout_and_is_told() -> None:
