@@ -36,6 +36,7 @@ static const char usage[] =
 	"mkt send NAME TEXT | flood NAME COUNT SIZE | recv NAME SECONDS | count NAME SECONDS\n"
 	"mkt stress NAME COUNT SIZE       COUNT checked messages each way; the other end does the same\n"
 	"mkt events NAME SECONDS COUNT    the next COUNT messages and errors, in one line\n"
+	"mkt ask NAME COUNT | answer NAME COUNT     round trips\n"
 	"mkt edge NAME | short NAME SIZE | share write NAME OFFSET TEXT | share read NAME OFFSET | share limits NAME SIZE\n";
 
 void die(const char *what)
@@ -247,6 +248,8 @@ int main(int argc, char **argv)
 		return stress(argv[2], atol(argv[3]), atoi(argv[4]));
 	if (IS("events", 3))
 		return events(argv[2], atoi(argv[3]), atoi(argv[4]));
+	if (IS("ask", 2) || IS("answer", 2))
+		return ping_pong(argv[2], atoi(argv[3]), argv[1][1] == 's');
 	if (IS("edge", 1))
 		return edge(argv[2]);
 	if (IS("short", 2))

@@ -61,6 +61,7 @@ int receive(const char *name, int seconds);
 int count(const char *name, int seconds);
 int events(const char *name, int seconds, int count);
 int edge(const char *name);
+int ping_pong(const char *name, int count, int asks);
 int read_short(const char *name, int size);
 int stress(const char *name, long count, size_t room);
 

@@ -126,6 +126,24 @@ int edge(const char *name)
 	return 0;
 }
 
+/* COUNT round trips; an answer that does not come within 20 s ends it. The other end answers with the same COUNT. */
+int ping_pong(const char *name, int count, int asks)
+{
+	int fd = channel_open(name, O_RDWR), i, got;
+	struct pollfd p = { fd, POLLIN, 0 };
+
+	for (i = 0; i < count; i++) {
+		if (asks && write(fd, &i, sizeof(i)) != sizeof(i))
+			die("write");
+		if (poll(&p, 1, 20000) <= 0 || read(fd, &got, sizeof(got)) != sizeof(got) || got != i)
+			break;
+		if (!asks && write(fd, &i, sizeof(i)) != sizeof(i))
+			die("write");
+	}
+	printf("%d of %d\n", i, count);
+	return i != count;
+}
+
 /* With too little room the message stays; how long it is can be tried. */
 int read_short(const char *name, int size)
 {

@@ -50,10 +50,11 @@ static bool needs_reader(u32 type)
 static void announce(struct mk_channel *channel, u32 type)
 {
 	unsigned int peer = mk_channel_incoming(channel);
-	bool wanted = mk_area_wanted(&channel->area, peer, MK_NEWS);
+	bool wanted;
 
 	if (!mk_area_epoch(&channel->area, peer))
 		return;
+	wanted = mk_area_wanted(&channel->area, peer, MK_NEWS);
 	if (wanted || !needs_reader(type) || !mk_area_keeps_promises(&channel->area, peer))
 		notify_peer(channel);
 }
@@ -204,16 +205,39 @@ static void wake(struct irq_work *work)
 	wake_up_files(container_of(work, struct mk_channel, wake));
 }
 
+/*
+ * What a sleeper left word for may have come and be gone when the interrupt for it arrives: another reader was faster, or he himself before
+ * he slept again. His word is used up then, so it is left anew.
+ */
+static bool news(struct mk_channel *channel)
+{
+	unsigned int ring = mk_channel_incoming(channel);
+	u32 tail, head;
+
+	mk_area_span(&channel->area, ring, &tail, &head);
+	if (tail == head && wq_has_sleeper(&channel->reading)) {
+		mk_area_want(&channel->area, channel->end, MK_NEWS);
+		mk_area_span(&channel->area, ring, &tail, &head);
+	}
+	return tail != head;
+}
+
+static bool room(struct mk_channel *channel)
+{
+	if (mk_area_full(&channel->area, channel->end) && wq_has_sleeper(&channel->writing))
+		mk_area_want(&channel->area, channel->end, MK_ROOM);
+	return !mk_area_full(&channel->area, channel->end);
+}
+
 /* Whose wait queue is worth waking; needs the channel's lock. */
 static void look_again(struct mk_channel *channel, bool *reading, bool *writing)
 {
-	u32 peer = channel->peer_epoch, tail, head;
+	u32 peer = channel->peer_epoch;
 	bool pinging = channel->ping;
 
 	mk_channel_refresh(channel);
-	mk_area_span(&channel->area, mk_channel_incoming(channel), &tail, &head);
-	*reading = tail != head || peer != channel->peer_epoch || pinging;
-	*writing = !mk_area_full(&channel->area, channel->end) || peer != channel->peer_epoch;
+	*reading = news(channel) || peer != channel->peer_epoch || pinging;
+	*writing = room(channel) || peer != channel->peer_epoch;
 }
 
 /* From the interrupt, and whenever somebody wants to be sure. */

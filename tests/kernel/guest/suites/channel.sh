@@ -78,6 +78,12 @@ says '^echo a longer one$' "and the message waits for one with enough" mkt recv 
 says '^told twice$' "an edge-triggered epoll is told of each message" mkt edge one
 until_ok 5 sh -c "! mkt recv one 1" >/dev/null	# what it left
 
+echo "# --- no interrupt is lost: nothing else comes through the channel any more, that would wake a sleeper"
+mkt send one 'run touch /tmp/still' >/dev/null
+sleep 2
+mkt send one 'answer one 50000' >/dev/null
+says '^50000 of 50000$' "50,000 round trips" mkt ask one 50000
+
 echo "# --- load, both ways at once"
 mkt send one "stress one 200000 64" >/dev/null
 says '^sent=200000 received=200000 lost=0 doubled=0 bad=0$' "host: no message of 200,000 is lost, doubled, or changed" \
