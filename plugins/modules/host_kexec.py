@@ -70,6 +70,7 @@ attributes:
     description: Everything is judged, the command line is returned, and nothing is loaded.
   diff_mode:
     support: none
+    description: The command line of the next kernel is returned instead.
   platform:
     support: full
     platforms: linux

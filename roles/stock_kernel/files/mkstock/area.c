@@ -27,22 +27,22 @@
 #define SLOT_HEADER	16
 #define KEEPS_PROMISES	BIT(0)	/* in the flags: this end tells who wants to be told, and marks its wishes */
 
-#define AT_MAGIC	0x00
-#define AT_VERSION	0x04
-#define AT_SLOTS	0x08
-#define AT_MESSAGE_SIZE	0x0c
-#define AT_STRIDE	0x10
-#define AT_RING(k)	(0x14 + 4 * (k))
-#define AT_SIZE		0x1c
-#define AT_APIC_ID(k)	(0x20 + 0x20 * (k))
-#define AT_ATTACHED(k)	(0x24 + 0x20 * (k))
-#define AT_EPOCH(k)	(0x28 + 0x20 * (k))
-#define AT_FIRST(k)	(0x2c + 0x20 * (k))
-#define AT_FLAGS(k)	(0x30 + 0x20 * (k))
-#define AT_WANTS(k)	(0x34 + 0x20 * (k))	/* room, and at + 4: news */
-#define AT_HEAD(k)	(0x80 + 0x80 * (k))
-#define AT_REJECTED(k)	(0x88 + 0x80 * (k))
-#define AT_TAIL(k)	(0xc0 + 0x80 * (k))
+#define HDR_MAGIC	0x00
+#define HDR_VERSION	0x04
+#define HDR_SLOTS	0x08
+#define HDR_MESSAGE_SIZE	0x0c
+#define HDR_STRIDE	0x10
+#define HDR_RING(k)	(0x14 + 4 * (k))
+#define HDR_SIZE		0x1c
+#define HDR_APIC_ID(k)	(0x20 + 0x20 * (k))
+#define HDR_ATTACHED(k)	(0x24 + 0x20 * (k))
+#define HDR_EPOCH(k)	(0x28 + 0x20 * (k))
+#define HDR_FIRST(k)	(0x2c + 0x20 * (k))
+#define HDR_FLAGS(k)	(0x30 + 0x20 * (k))
+#define HDR_WANTS(k)	(0x34 + 0x20 * (k))	/* room, and at + 4: news */
+#define HDR_HEAD(k)	(0x80 + 0x80 * (k))
+#define HDR_REJECTED(k)	(0x88 + 0x80 * (k))
+#define HDR_TAIL(k)	(0xc0 + 0x80 * (k))
 
 static u32 *word(const struct mk_area *area, unsigned int offset)
 {
@@ -56,7 +56,7 @@ static u32 get(const struct mk_area *area, unsigned int offset)
 
 static u64 *rejected(const struct mk_area *area, unsigned int ring)
 {
-	return area->base + AT_REJECTED(ring);
+	return area->base + HDR_REJECTED(ring);
 }
 
 /* The host takes what lies in the pool; an instance, which knows of no pool, what is not its own memory. */
@@ -76,13 +76,13 @@ static bool read_geometry(struct mk_area *area)
 {
 	u64 bytes;
 
-	area->slots = get(area, AT_SLOTS);
-	area->message_size = get(area, AT_MESSAGE_SIZE);
-	area->stride = get(area, AT_STRIDE);
-	area->ring[0] = get(area, AT_RING(0));
-	area->ring[1] = get(area, AT_RING(1));
-	area->size = get(area, AT_SIZE);
-	if (get(area, AT_MAGIC) != MAGIC || get(area, AT_VERSION) != VERSION)
+	area->slots = get(area, HDR_SLOTS);
+	area->message_size = get(area, HDR_MESSAGE_SIZE);
+	area->stride = get(area, HDR_STRIDE);
+	area->ring[0] = get(area, HDR_RING(0));
+	area->ring[1] = get(area, HDR_RING(1));
+	area->size = get(area, HDR_SIZE);
+	if (get(area, HDR_MAGIC) != MAGIC || get(area, HDR_VERSION) != VERSION)
 		return false;
 	if (!is_power_of_2(area->slots) || area->slots > SLOTS_MAX)
 		return false;
@@ -136,16 +136,16 @@ int mk_area_create(u64 address, u32 slots, u32 message_size, u32 apic_id0, u32 a
 	if (!area.base)
 		return -ENOMEM;
 	memset(area.base, 0, size);
-	*word(&area, AT_VERSION) = VERSION;
-	*word(&area, AT_SLOTS) = slots;
-	*word(&area, AT_MESSAGE_SIZE) = message_size;
-	*word(&area, AT_STRIDE) = stride;
-	*word(&area, AT_RING(0)) = rings[0];
-	*word(&area, AT_RING(1)) = rings[1];
-	*word(&area, AT_SIZE) = size;
-	*word(&area, AT_APIC_ID(0)) = apic_id0;
-	*word(&area, AT_APIC_ID(1)) = apic_id1;
-	smp_store_release(word(&area, AT_MAGIC), MAGIC);
+	*word(&area, HDR_VERSION) = VERSION;
+	*word(&area, HDR_SLOTS) = slots;
+	*word(&area, HDR_MESSAGE_SIZE) = message_size;
+	*word(&area, HDR_STRIDE) = stride;
+	*word(&area, HDR_RING(0)) = rings[0];
+	*word(&area, HDR_RING(1)) = rings[1];
+	*word(&area, HDR_SIZE) = size;
+	*word(&area, HDR_APIC_ID(0)) = apic_id0;
+	*word(&area, HDR_APIC_ID(1)) = apic_id1;
+	smp_store_release(word(&area, HDR_MAGIC), MAGIC);
 	mk_area_unmap(&area);
 	return 0;
 }
@@ -158,59 +158,59 @@ void mk_area_unmap(struct mk_area *area)
 
 u32 mk_area_apic_id(const struct mk_area *area, unsigned int end)
 {
-	return get(area, AT_APIC_ID(end));
+	return get(area, HDR_APIC_ID(end));
 }
 
 /* The other end may look at any moment: it never sees the new epoch with the old first message. */
 void mk_area_attach(struct mk_area *area, unsigned int end, u32 epoch)
 {
-	WRITE_ONCE(*word(area, AT_ATTACHED(end)), 0);
+	WRITE_ONCE(*word(area, HDR_ATTACHED(end)), 0);
 	smp_wmb();
-	WRITE_ONCE(*word(area, AT_FIRST(end)), get(area, AT_HEAD(end)));
-	WRITE_ONCE(*word(area, AT_EPOCH(end)), epoch);
-	WRITE_ONCE(*word(area, AT_FLAGS(end)), KEEPS_PROMISES);
+	WRITE_ONCE(*word(area, HDR_FIRST(end)), get(area, HDR_HEAD(end)));
+	WRITE_ONCE(*word(area, HDR_EPOCH(end)), epoch);
+	WRITE_ONCE(*word(area, HDR_FLAGS(end)), KEEPS_PROMISES);
 	/* somebody may have said so to an area that was written anew meanwhile */
-	WRITE_ONCE(*word(area, AT_WANTS(end) + 4 * MK_ROOM), 1);
-	WRITE_ONCE(*word(area, AT_WANTS(end) + 4 * MK_NEWS), 1);
-	smp_store_release(word(area, AT_ATTACHED(end)), 1);
+	WRITE_ONCE(*word(area, HDR_WANTS(end) + 4 * MK_ROOM), 1);
+	WRITE_ONCE(*word(area, HDR_WANTS(end) + 4 * MK_NEWS), 1);
+	smp_store_release(word(area, HDR_ATTACHED(end)), 1);
 }
 
 void mk_area_detach(struct mk_area *area, unsigned int end)
 {
-	WRITE_ONCE(*word(area, AT_ATTACHED(end)), 0);
+	WRITE_ONCE(*word(area, HDR_ATTACHED(end)), 0);
 }
 
 /* The number of this attachment, 0 when there is none; an end that writes no number has 1. */
 u32 mk_area_epoch(const struct mk_area *area, unsigned int end)
 {
-	if (smp_load_acquire(word(area, AT_ATTACHED(end))) != 1)
+	if (smp_load_acquire(word(area, HDR_ATTACHED(end))) != 1)
 		return 0;
-	return get(area, AT_EPOCH(end)) ?: 1;
+	return get(area, HDR_EPOCH(end)) ?: 1;
 }
 
 /* The index of the first message that the attached producer of @ring has sent; older ones are of an earlier one. */
 u32 mk_area_first(const struct mk_area *area, unsigned int ring)
 {
-	return get(area, AT_FIRST(ring));
+	return get(area, HDR_FIRST(ring));
 }
 
 /* False for an end that never attached, or by a module that does not know of wishes. */
 bool mk_area_keeps_promises(const struct mk_area *area, unsigned int end)
 {
-	return get(area, AT_FLAGS(end)) & KEEPS_PROMISES;
+	return get(area, HDR_FLAGS(end)) & KEEPS_PROMISES;
 }
 
 /* Says that @end waits for something. What it waits for has to be looked at once more afterwards. */
 void mk_area_want(struct mk_area *area, unsigned int end, enum mk_wish wish)
 {
-	WRITE_ONCE(*word(area, AT_WANTS(end) + 4 * wish), 1);
+	WRITE_ONCE(*word(area, HDR_WANTS(end) + 4 * wish), 1);
 	smp_mb();
 }
 
 /* True once for each time that @end said so. Called after what it may wait for was written. */
 bool mk_area_wanted(struct mk_area *area, unsigned int end, enum mk_wish wish)
 {
-	u32 *wanted = word(area, AT_WANTS(end) + 4 * wish);
+	u32 *wanted = word(area, HDR_WANTS(end) + 4 * wish);
 
 	smp_mb();
 	if (!READ_ONCE(*wanted))
@@ -222,7 +222,7 @@ bool mk_area_wanted(struct mk_area *area, unsigned int end, enum mk_wish wish)
 /* More than all slots used is an index that the other end broke: full for its producer, nothing for its consumer. */
 bool mk_area_full(const struct mk_area *area, unsigned int ring)
 {
-	return get(area, AT_HEAD(ring)) - get(area, AT_TAIL(ring)) >= area->slots;
+	return get(area, HDR_HEAD(ring)) - get(area, HDR_TAIL(ring)) >= area->slots;
 }
 
 static void *slot(const struct mk_area *area, unsigned int ring, u32 index)
@@ -233,8 +233,8 @@ static void *slot(const struct mk_area *area, unsigned int ring, u32 index)
 /* The only producer of @ring. False when it is full: nothing is ever overwritten. */
 bool mk_area_put(struct mk_area *area, unsigned int ring, const struct mk_message *message)
 {
-	u32 head = get(area, AT_HEAD(ring));
-	u32 tail = smp_load_acquire(word(area, AT_TAIL(ring)));
+	u32 head = get(area, HDR_HEAD(ring));
+	u32 tail = smp_load_acquire(word(area, HDR_TAIL(ring)));
 	u64 size = min_t(u64, message->size, area->message_size);
 	struct mk_message *to = slot(area, ring, head);
 
@@ -242,7 +242,7 @@ bool mk_area_put(struct mk_area *area, unsigned int ring, const struct mk_messag
 		return false;
 	memcpy(to, message, SLOT_HEADER + size);
 	to->size = size;
-	smp_store_release(word(area, AT_HEAD(ring)), head + 1);
+	smp_store_release(word(area, HDR_HEAD(ring)), head + 1);
 	return true;
 }
 
@@ -252,8 +252,8 @@ bool mk_area_put(struct mk_area *area, unsigned int ring, const struct mk_messag
  */
 void mk_area_span(struct mk_area *area, unsigned int ring, u32 *tail, u32 *head)
 {
-	*head = smp_load_acquire(word(area, AT_HEAD(ring)));
-	*tail = get(area, AT_TAIL(ring));
+	*head = smp_load_acquire(word(area, HDR_HEAD(ring)));
+	*tail = get(area, HDR_TAIL(ring));
 	if (*head - *tail <= area->slots)
 		return;
 	*tail = *head;
@@ -288,7 +288,7 @@ void mk_area_mark_taken(struct mk_area *area, unsigned int ring, u32 index)
 /* What lies before @tail may be written over. */
 void mk_area_drop(struct mk_area *area, unsigned int ring, u32 tail)
 {
-	smp_store_release(word(area, AT_TAIL(ring)), tail);
+	smp_store_release(word(area, HDR_TAIL(ring)), tail);
 }
 
 void mk_area_refuse(struct mk_area *area, unsigned int ring)
