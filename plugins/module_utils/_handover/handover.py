@@ -81,7 +81,8 @@ def _prepared(system: Any, wish: Wish) -> Result:
         "prerequisites": judge.prerequisites(system, facts),
     }
     if refusals:
-        raise HandoverError("the host stays in its kernel: " + "; ".join(refusals), **dict(told, changed=False, refusals=refusals))
+        told.update(changed=False, refusals=refusals)
+        raise HandoverError("the host stays in its kernel: " + "; ".join(refusals), **told)
     return told
 
 
@@ -141,7 +142,7 @@ def arrive(system: Any, before: Result, check: bool = False, longest_gap: float 
         if pulse.get("nonce") != old["nonce"] or alive.get("alive") is not True:
             wrong.append("%s did not live on (%s)" % (name, alive.get("why") or "nothing is heard of it"))
         elif one["gap"]:
-            wrong.append("%s missed heartbeats: %d in %.1f s of its own clock" % (name, one["beats"], one["seconds"]))
+            wrong.append("%s missed heartbeats: %s in %s s of its own clock" % (name, one["beats"], one["seconds"]))
     if wrong:
         raise HandoverError("the host is in its next kernel, and not all is well: " + "; ".join(wrong), **told)
     if kept is not None and not check and before["instances"]:

@@ -172,6 +172,6 @@ third() {
 case $stage in
 '') first ;;
 2) second ;;
-$last) third ;;
+"$last") third ;;
 *) again ;;
 esac

@@ -273,7 +273,7 @@ class Machine:
         state, text = self.dies.get(spec.name, (2, ""))
         self.mailboxes[spec.base].update(since=self.now, state=0 if spec.name in self.mute else state, text=text, nproc=len(spec.apic_ids))
 
-    def open_console(self, number):
+    def open_console(self, instance):
         return None
 
     def probe(self, kind, what, name, limit):

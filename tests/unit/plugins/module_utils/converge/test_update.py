@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import os
 
 import pytest
@@ -383,11 +384,10 @@ def test_the_process_dies_before_any_write_and_one_command_finishes_or_undoes_it
             run.apply(first(), system=machine)
             for done in before:
                 stage(machine, done, second() if done == "begin" else None)
-            left = [count]
+            calls = itertools.count()
 
-            def cut(_handle, left=left):
-                left[0] -= 1
-                if left[0] < 0:
+            def cut(_handle, calls=calls, last=count):
+                if next(calls) >= last:
                     raise Crash
 
             with monkeypatch.context() as patch:
