@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .base import TOP, TREE, WORK, Counts, Stage, check, command, pytest, show
+from .base import TOP, TREE, WORK, Counts, Stage, check, closing_line, command, pytest, show
 
 # the release that the lab, the demo and the scenarios boot when they are told no other
 STOCK = subprocess.run([TOP / "scripts/stock-release"], check=True, capture_output=True, text=True).stdout.strip()
@@ -71,6 +71,16 @@ def units() -> Counts:
     return pytest("units", ["-n", "2", "--dist", "worksteal", "tests/unit"], limit=900)
 
 
+def crash() -> Counts:
+    """Applies, removals and updates cut at every point, over random layouts and histories."""
+    status, output = command("crash", [sys.executable, "-m", "tests.crash"], limit=600)
+    counts = closing_line(output) or Counts()
+    if status or not counts.passed:
+        show(output)
+        counts += Counts(failed=int(not counts.failed))
+    return counts
+
+
 def simulated() -> Counts:
     """Playbooks over hosts that are folders: hundreds of them need no machine."""
     return pytest("simulated", ["-n", "2", "tests/simulated"], limit=900)
@@ -104,6 +114,7 @@ STAGES = [
     Stage("project", "the repository keeps its own rules", project, quick=True),
     Stage("tree", f"the stock kernel {STOCK} is in the cache, unpacked", tree),
     Stage("units", "unit tests pass on the controller's Python", units, quick=True),
+    Stage("crash", "a change that is cut at any point is finished or undone by the next command", crash),
     Stage("simulated", "a rollout keeps its promises over simulated hosts", simulated),
     Stage("syntax38", "the target ring uses nothing newer than Python 3.8", syntax38, quick=True),
     Stage("lint", "ansible-lint, profile production", lint, quick=True),

@@ -57,10 +57,12 @@ def undo(steps: Sequence[Step], dialect: Any, journal: Journal) -> Tuple[List[st
     stuck: List[str] = []
     dialect.system.stopped = None  # who asked for the end waits for it
     for step in reversed(steps):
-        # An instance that was to be stopped and still runs needs no start; starting it would overwrite it.
-        if step.do == "stop" and step.undo and dialect.alive(step.args["spec"]):
-            continue
-        for back in step.undo:
+        todo = step.undo
+        # An instance that was to be stopped and still runs needs no start; starting it would overwrite it. An undo that was cut off
+        # may have started it and left its image in the kernel's list, where the next boot would find it.
+        if step.do == "stop" and todo and dialect.alive(step.args["spec"]):
+            todo = tuple(one for one in todo if one.do == "unload" and not one.args)[:1]
+        for back in todo:
             journal.note("undo", {"step": back.record()})
             try:
                 outcome = dialect.perform(back)

@@ -148,18 +148,22 @@ class Instances:
     def boot(self, spec: Dict[str, Any]) -> Dict[str, Any]:
         """Start what is loaded, and note the mark of this boot."""
         one = self._mine(spec)
-        if one.status == "active":
-            return {"already": True}
+        if one.status == "active":  # by a run that was cut off before it wrote the mark down
+            return dict(self._mark(spec["name"], one), already=True)
         if not one.cpus:
             raise DialectError("%s has no CPU to boot on" % spec["name"])
         self.health.listen(spec, one)
         self.health.reports.boots(one.name)
         self.system.command(kexec_file.EXEC, one.id)
-        result: Dict[str, Any] = {"id": one.id}
+        return dict(self._mark(spec["name"], one), id=one.id)
+
+    def _mark(self, name: str, one: Any) -> Dict[str, Any]:
+        """{"nonce"} of the present boot, which mkstock writes into the mailbox with it; empty where the kernel has none."""
         words = mailbox(self.system, one.base) if self.health.mkstock(self.facts) and one.base is not None else None
-        if words is not None:
-            self.nonces[spec["name"]] = result["nonce"] = words["nonce"]
-        return result
+        if words is None:
+            return {}
+        self.nonces[name] = words["nonce"]
+        return {"nonce": words["nonce"]}
 
     def wait_health(
         self, spec: Dict[str, Any], within: Optional[float], channel: Optional[str], gates: Optional[Dict[str, Any]] = None

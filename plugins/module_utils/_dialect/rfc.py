@@ -262,6 +262,8 @@ class Rfc:
         return {"nonce": nonce, "entry": built.entry, "segments": len(built.segments)}
 
     def _unload(self) -> Dict[str, Any]:
+        if not self._entries():
+            return {"already": True}
         for _round in range(UNLOADS):
             before = len(self._entries())
             if not before:
@@ -343,6 +345,9 @@ class Rfc:
     def _kill(self, spec: Dict[str, Any], instances: List[Dict[str, Any]]) -> Dict[str, Any]:
         mine = [one for one in instances if one["entry"] == spec["entry"]]
         if not mine:
+            # A stop that was cut off may have ended the CPU that the module knows, and not those that the instance had started by itself.
+            if self._strict():
+                self._reset(spec["cpus"][1:])
             return {"already": True}
         self.system.write(MKSTOCK + "kill", str(mine[0]["cpus"][0]))
         begin = self.system.monotonic()
