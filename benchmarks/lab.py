@@ -29,6 +29,12 @@ class Lab:
 
     def start(self, abi: str = "rfc", append: str = "") -> None:
         """Boot it and load mkstock with the interface `abi`; `append` are words for its kernel's command line."""
+        self.boot(append)
+        self.copy(self.module, "/root/mkstock.ko")
+        self.shell(f"mkdir -p /srv/multikernel; insmod /root/mkstock.ko role=host abi={abi}")
+
+    def boot(self, append: str = "", reboots: bool = False) -> None:
+        """Boot it, with mkstock built for it; reboots: it may boot again."""
         self.work.mkdir(parents=True, exist_ok=True)
         self.module = Path(say([TOP / "scripts/build-mkstock", self.release]).splitlines()[-1])
         variables = {
@@ -37,10 +43,9 @@ class Lab:
             "qemu_lab_memory": self.memory,
             "qemu_lab_release": self.release,
             "qemu_lab_append": append,
+            "qemu_lab_reboots": reboots,
         }
         say(["ansible-playbook", "-i", "localhost,", TOP / "playbooks/lab_up.yml", "-e", json.dumps(variables)])
-        self.copy(self.module, "/root/mkstock.ko")
-        self.shell(f"mkdir -p /srv/multikernel; insmod /root/mkstock.ko role=host abi={abi}")
 
     def stop(self) -> None:
         """End it and remove its folder."""

@@ -26,7 +26,7 @@ from typing import Any
 
 from ansible_collections.multikernel.core.tests.simulated import fleet as simulated
 
-from . import report
+from . import curves, report
 
 TOP = Path(__file__).resolve().parents[1]
 LIMIT = 1.5
@@ -135,60 +135,21 @@ def text(told: Plain) -> str:
 def picture(told: Plain) -> str:
     """The curve: milliseconds of the controller for each host over the number of hosts, both tasks at the first interval of polling."""
     rows = [row for row in told["rows"] if row["poll"] == told["rows"][0]["poll"]]
-    wide, high, left, top, right, bottom = 720, 400, 70, 40, 120, 50
     most_hosts = max(row["hosts"] for row in rows)
     most = max(row["apply"]["controller"] for row in rows) * 1.1
-
-    def at(hosts: float, value: float) -> tuple[float, float]:
-        return (
-            round(left + hosts / most_hosts * (wide - left - right), 1),
-            round(high - bottom - value / most * (high - top - bottom), 1),
-        )
-
-    parts = []
     step = next(one for one in (10, 20, 25, 50, 100, 200, 500, 1000) if most / one <= 8)
-    for value in range(0, int(most) + 1, step):
-        _x, y = at(0, value)
-        parts.append(f'<line class="grid" x1="{left}" y1="{y}" x2="{wide - right}" y2="{y}"/>')
-        parts.append(f'<text x="{left - 8}" y="{y + 4}" text-anchor="end">{value}</text>')
-    for row in rows:
-        x, y = at(row["hosts"], 0)
-        parts.append(f'<text x="{x}" y="{y + 20}" text-anchor="middle">{row["hosts"]}</text>')
-    curves = {
-        "ping": [(row["hosts"], row["ping"]["controller"]) for row in rows],
-        "apply": [(row["hosts"], row["apply"]["controller"]) for row in rows],
-        "limit": [(row["hosts"], LIMIT * row["ping"]["controller"]) for row in rows],
-    }
-    words = {"ping": "ping", "apply": "no-op apply", "limit": f"{LIMIT} × ping"}
-    ends = sorted((at(*points[-1]), name) for name, points in curves.items())
-    lowest = float("inf")
-    for (x, y), name in sorted(ends, key=lambda one: -one[0][1]):
-        lowest = min(y + 4, lowest - 16)
-        parts.append(f'<text class="{name}" x="{x + 10}" y="{lowest}">{words[name]}</text>')
-    for name, points in curves.items():
-        path = " ".join(f"{x},{y}" for x, y in (at(*point) for point in points))
-        parts.append(f'<polyline class="{name}" points="{path}"/>')
-        if name != "limit":
-            parts += [f'<circle class="{name}" cx="{x}" cy="{y}" r="3.5"/>' for x, y in (at(*point) for point in points)]
-    told_rows = [f"{row['hosts']} hosts: ping {row['ping']['controller']}, apply {row['apply']['controller']}" for row in rows]
-    said = "; ".join(told_rows)
-    title = "Processor time of the controller for each host, milliseconds"
-    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" role="img" aria-labelledby="t d"
- font-family="sans-serif" font-size="13">
-<title id="t">{title}</title><desc id="d">{said}</desc>
-<style>
-svg{{background:#fff}}text{{fill:#1b1f24}}.grid{{stroke:#c9ced6}}polyline{{fill:none;stroke-width:2.5}}
-polyline.ping{{stroke:#0b4f9e}}polyline.apply{{stroke:#9b4a00}}polyline.limit{{stroke:#5a6270;stroke-width:1.5;stroke-dasharray:6 4}}
-circle.ping{{fill:#0b4f9e}}circle.apply{{fill:#9b4a00}}text.ping{{fill:#0b4f9e}}text.apply{{fill:#9b4a00}}text.limit{{fill:#5a6270}}
-@media (prefers-color-scheme:dark){{svg{{background:#14161a}}text{{fill:#e8eaee}}.grid{{stroke:#3a404a}}
-polyline.ping{{stroke:#8ec2ff}}polyline.apply{{stroke:#ffb46b}}polyline.limit{{stroke:#aab1bd}}circle.ping{{fill:#8ec2ff}}circle.apply{{fill:#ffb46b}}
-text.ping{{fill:#8ec2ff}}text.apply{{fill:#ffb46b}}text.limit{{fill:#aab1bd}}}}
-</style>
-<text x="{left}" y="22" font-size="15">{title}</text>
-{chr(10).join(parts)}
-<text x="{(left + wide - right) / 2}" y="{high - 10}" text-anchor="middle">hosts</text>
-</svg>
-"""
+    said = "; ".join(f"{row['hosts']} hosts: ping {row['ping']['controller']}, apply {row['apply']['controller']}" for row in rows)
+    return curves.draw(
+        "Processor time of the controller for each host, milliseconds",
+        said,
+        curves.Axis(0, most_hosts, [(row["hosts"], str(row["hosts"])) for row in rows], "hosts"),
+        curves.Axis(0, most, [(value, str(value)) for value in range(0, int(most) + 1, step)]),
+        [
+            curves.Curve("ping", [(row["hosts"], row["ping"]["controller"]) for row in rows]),
+            curves.Curve("no-op apply", [(row["hosts"], row["apply"]["controller"]) for row in rows]),
+            curves.Curve(f"{LIMIT} × ping", [(row["hosts"], LIMIT * row["ping"]["controller"]) for row in rows], limit=True),
+        ],
+    )
 
 
 if __name__ == "__main__":

@@ -22,6 +22,10 @@ WORK = Path(os.environ["MULTIKERNEL_WORK"])
 TREE = Path(os.environ["ANSIBLE_COLLECTIONS_PATH"])
 LOGS = WORK / "log"
 SHOWN_ON_FAILURE = 150  # lines
+# Lines that say why, in the words of Ansible, pytest, ansible-test, the kernel harness and compilers; they are said once more at the end.
+REASON = re.compile(r"fatal: \[|\[ERROR\]|ERROR: |^not ok |^E   |^FAILED |: error: ")
+REASONS: list[str] = []
+REASONS_OF_ONE, REASON_LENGTH = 12, 600
 
 
 @dataclass(frozen=True)
@@ -136,8 +140,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             continue
 
 
+def reasons(text: str) -> None:
+    """Keep the lines that say why, for the end."""
+    REASONS.extend([line.strip()[:REASON_LENGTH] for line in text.splitlines() if REASON.search(line)][:REASONS_OF_ONE])
+
+
 def show(text: str) -> None:
     """Print the end of a failed command's output."""
+    reasons(text)
     lines = text.splitlines()
     if len(lines) > SHOWN_ON_FAILURE:
         print(f"      ... the last {SHOWN_ON_FAILURE} of {len(lines)} lines; all of them lie in {LOGS}")

@@ -8,7 +8,7 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-from .base import TOP, WORK, Counts, Stage, check, closing_line, command, show
+from .base import TOP, WORK, Counts, Stage, check, closing_line, command, reasons, show
 from .host import STOCK
 
 
@@ -18,6 +18,8 @@ def kernel() -> Counts:
     counts = closing_line(output) or Counts()
     if status and not counts.failed:
         counts += Counts(failed=1)
+    if counts.failed:
+        reasons(output)
     if not status and not counts.passed:
         print("      tests/kernel/run ended well but said nothing of what it checked")
         counts += Counts(failed=1)
@@ -56,7 +58,7 @@ def scenario(folder: Path) -> Counts:
 
 
 # The longest first, so that two at a time end together. Each has a machine of its own, and most of its time is waiting.
-LONGEST = ("strict", "rollout", "agent", "hostkexec", "kernfs", "default")
+LONGEST = ("update", "strict", "rollout", "agent", "hostkexec", "kernfs", "default")
 
 
 def scenarios() -> list[Path]:
