@@ -68,7 +68,6 @@ class Disk:
         with pytest.MonkeyPatch.context() as patch:
             for module in (files, journal, lock):
                 patch.setattr(module, "os", _Os(self))
-            patch.setattr(journal, "open", self._open_text, raising=False)
             try:
                 yield
             finally:  # the kernel does it for a process that ended
@@ -184,27 +183,6 @@ class Disk:
             self.names.pop(name, None)
         else:
             self.names[name] = inode
-
-    def _open_text(self, path: str, mode: str = "r", **more: Any) -> Any:
-        """The journal cuts itself by a file object."""
-        if "+" not in mode:
-            return open(path, mode, **more)
-        self.gate.step()
-        return self._Cut(self, path, open(path, mode, **more))
-
-    class _Cut:
-        """The file object with which the journal cuts itself."""
-
-        def __init__(self, disk: Disk, path: str, file: Any) -> None:
-            self.disk, self.path, self.file = disk, path, file
-
-        def __enter__(self) -> Any:
-            self.disk.handles[self.file.fileno()] = self.path
-            return self.file
-
-        def __exit__(self, *_error: object) -> None:
-            self.disk.handles.pop(self.file.fileno(), None)
-            self.file.close()
 
 
 class _Os:

@@ -37,7 +37,7 @@ class Journal:
         """Open an apply and return its id. Cuts off a torn last line of an earlier one, so that ours begins a line."""
         os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
         self._trim()
-        self._handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         self.apply = "%s-%s" % (time.strftime("%Y%m%dT%H%M%S"), os.urandom(4).hex())
         self.write("begin", record)
         return self.apply
@@ -45,7 +45,7 @@ class Journal:
     def resume(self, apply: str) -> None:
         """Go on writing to an apply that was cut off."""
         self._trim()
-        self._handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        self._handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
         self.apply = apply
 
     def write(self, kind: str, record: Optional[Record] = None) -> None:
@@ -84,9 +84,12 @@ class Journal:
         if whole > KEEP and records[-1]["kind"] == "end":
             whole = 0
         if whole != size:
-            with open(self.path, "rb+") as file:
-                file.truncate(whole)
-                os.fsync(file.fileno())
+            handle = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                os.ftruncate(handle, whole)
+                os.fsync(handle)
+            finally:
+                os.close(handle)
 
 
 def read(path: str) -> List[Record]:

@@ -79,7 +79,7 @@ class _Guard:
     def __enter__(self) -> None:
         try:
             os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
-            self.handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self.handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             fcntl.flock(self.handle, fcntl.LOCK_EX)
         except OSError as error:
             raise LeaseError("/%s cannot be opened: %s" % (GUARD, error.strerror)) from error

@@ -39,7 +39,7 @@ class Lock:
     def __enter__(self) -> "Lock":
         try:
             os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
-            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise LockError("the lock /%s cannot be opened: %s" % (self.name, error.strerror)) from error
         begin = self.clock()

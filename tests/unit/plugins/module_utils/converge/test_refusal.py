@@ -138,3 +138,31 @@ def test_the_same_sentences_in_check_mode(tmp_path):
     machine = Machine(tmp_path)
     machine.load_disabled = True
     assert "kernel.kexec_load_disabled=1" in refused(machine, simulated.layout(), check=True).message
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["run/multikernel/lock", "var/lib/multikernel/journal.jsonl", "var/lib/multikernel/state.json.new", "etc/multikernel/layout.json.new"],
+)
+def test_a_link_in_the_place_of_a_file_that_is_written_is_not_followed(tmp_path, place):
+    """Whoever could put it there makes root write elsewhere."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious\n")
+    link = tmp_path / "root" / place
+    link.parent.mkdir(parents=True)
+    link.symlink_to(victim)
+    machine = Machine(tmp_path / "root")
+    with pytest.raises(run.ApplyError, match=r"cannot be (opened|written)|Too many levels of symbolic links"):
+        run.apply(simulated.layout(), system=machine)
+    assert victim.read_text() == "precious\n"
+    assert machine.running() == {}
+    assert machine.harm == []
+
+
+def test_what_is_written_is_roots_alone(tmp_path):
+    machine = Machine(tmp_path)
+    run.apply(simulated.layout(), system=machine)
+    written = [tmp_path / one for one in simulated.state_files(machine.root)]
+    assert len(written) > 3
+    assert {path.stat().st_mode & 0o777 for path in written} == {0o600}
+    assert {path.parent.stat().st_mode & 0o777 for path in written} == {0o700}
