@@ -9,7 +9,7 @@ import json
 import pytest
 from ansible_collections.multikernel.core.plugins.module_utils._converge import journal, run
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils import simulated
-from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.converge.test_recover import Cut, two
+from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.converge.test_recover import Cut, crashes_behind, two
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated import Crash
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated_kernfs import KernfsKernel
 
@@ -92,3 +92,20 @@ def test_after_a_boot_of_the_host_nothing_is_undone(tmp_path, monkeypatch):
     assert result["recovered"] == []
     assert set(kernel.running()) == {"web", "db"}
     assert kernel.harm == []
+
+
+def test_an_instance_that_a_cut_recovery_started_is_known_by_the_mark_of_its_boot(tmp_path, monkeypatch):
+    kernel = kernel_at(tmp_path, {})
+    run.apply(two(), system=kernel)
+    with monkeypatch.context() as patch:
+        Cut(patch, 8, True)
+        with pytest.raises(Crash):
+            run.apply(None, state="absent", system=kernel)
+    live = crashes_behind(kernel, "command")
+    with pytest.raises(Crash):
+        run.apply(two(), system=kernel)
+    live()
+    run.apply(two(), system=kernel)
+    assert set(kernel.running()) == {"db", "web"}
+    assert not run.apply(two(), system=kernel)["changed"]
+    check(kernel)

@@ -199,3 +199,48 @@ def test_a_full_disk_during_the_recovery_is_a_sentence(tmp_path, monkeypatch):
             run.apply(two(), system=machine)
     run.apply(two(), system=machine)
     check_ownership(machine)
+
+
+def crashes_behind(machine, call, when=lambda *_arguments: True):
+    """The process ends right behind the next such call to the machine; returns how to let it live again."""
+    plain = getattr(machine, call)
+
+    def ends(*arguments):
+        plain(*arguments)
+        if when(*arguments):
+            raise Crash()
+
+    setattr(machine, call, ends)
+    return lambda: delattr(machine, call)
+
+
+def test_a_recovery_that_is_cut_behind_a_boot_leaves_no_image_in_the_list(tmp_path, monkeypatch):
+    machine = Machine(tmp_path)
+    run.apply(two(), system=machine)
+    was = copy.deepcopy(machine.running())
+    with monkeypatch.context() as patch:
+        Cut(patch, 6, True)
+        with pytest.raises(Crash):
+            run.apply(None, state="absent", system=machine)
+    live = crashes_behind(machine, "boot")
+    with pytest.raises(Crash):
+        run.apply(two(), system=machine)
+    live()
+    run.apply(two(), system=machine)
+    assert machine.running() == was
+    assert machine.images == []
+    check_ownership(machine)
+
+
+def test_a_strict_stop_that_is_cut_behind_the_first_cpu_is_finished_before_the_memory_is_loaded_again(tmp_path):
+    machine = Machine(tmp_path, strict=True)
+    run.apply(two(), system=machine)
+    was = copy.deepcopy(machine.running())
+    live = crashes_behind(machine, "write", lambda path, _text: path.endswith("mkstock/kill"))
+    with pytest.raises(Crash):
+        run.apply(None, state="absent", system=machine)
+    live()
+    assert any(one.get("listed") is False for one in machine.instances.values()), "its second CPU runs on, and nobody tells"
+    run.apply(two(), system=machine)
+    assert machine.running() == was
+    check_ownership(machine)
