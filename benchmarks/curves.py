@@ -58,11 +58,11 @@ def draw(title: str, said: str, across: Axis, up: Axis, curves: Sequence[Curve])
         x, y = at((value, up.first))
         parts.append(f'<line class="grid" x1="{x}" y1="{y}" x2="{x}" y2="{y + 5}"/>')
         parts.append(f'<text x="{x}" y="{y + 20}" text-anchor="middle">{text}</text>')
-    lowest = float("inf")
+    last = 0.0
     ends = [(*at(curve.points[-1]), number, curve) for number, curve in enumerate(curves)]
-    for x, y, number, curve in sorted(ends, key=lambda one: -one[1]):
-        lowest = min(y + 4, lowest - 16)
-        parts.append(f'<text class="c{number}" x="{x + 10}" y="{lowest}">{escape(curve.name)}</text>')
+    for x, y, number, curve in sorted(ends, key=lambda one: one[1]):
+        last = max(y + 4, last + 16)  # one below the other, where curves end at the same height
+        parts.append(f'<text class="c{number}" x="{x + 10}" y="{round(last, 1)}">{escape(curve.name)}</text>')
     for number, curve in enumerate(curves):
         points = [at(point) for point in curve.points]
         path = " ".join(f"{x},{y}" for x, y in points)

@@ -72,12 +72,12 @@ class Service:
 
     def begin(self) -> None:
         """Let the client that never stops ask anew."""
-        self.host.check_output("systemctl stop load; rm -f /var/log/load.log /var/log/load.gaps; systemctl start load")
+        self.host.check_output("systemctl stop load; rm -f /run/load.log /run/load.gaps; systemctl start load")
 
     def end(self) -> Answers:
         """Let it stop, and what it saw."""
         self.host.check_output("systemctl stop load")
-        return answers(self.host.file("/var/log/load.log").content_string)
+        return answers(self.host.file("/run/load.log").content_string)
 
 
 class Done(NamedTuple):

@@ -53,13 +53,22 @@ def wanted(
 
     With only, all others of the layout are as they are: those that run or are loaded have the spec that they were started with.
     """
+    names, specified = _wanted(placed, state, facts, only)
+    return {name: specified[name] for name in names}
+
+
+def _wanted(
+    placed: Dict[str, Any], state: Dict[str, Any], facts: Dict[str, Any], only: Optional[Sequence[str]]
+) -> Tuple[List[str], specs.Specs]:
+    """The names, sorted, and the specs of these, most of which nobody has made yet."""
     mine = [name for name, one in placed["instances"].items() if one["state"] in ("running", "loaded") and (only is None or name in only)]
-    specified = specs.of_all(sorted(mine), placed, facts)
+    specified = specs.Specs(placed, facts)
     if only is not None:
         have = state.get("instances") or {}
         others = {name: one for name, one in have.items() if name not in only and name in placed["instances"]}
         specified.update((name, one["spec"]) for name, one in others.items() if one["state"] in ALIVE + ("loaded",))
-    return specified
+        mine += list(specified)
+    return sorted(mine), specified
 
 
 def plan_absent(state: Dict[str, Any], facts: Dict[str, Any]) -> List[Step]:
@@ -105,9 +114,9 @@ class _Planner:
         self.made = state.get("made") or {}
         self.have = state.get("instances") or {}
         self.attached = _attached(state)
-        self.specs = wanted(placed, state, facts, only)
+        self.names, self.specs = _wanted(placed, state, facts, only)
         self.devices = self._devices()
-        self.states = {name: one["state"] for name, one in placed["instances"].items() if name in self.specs}
+        self.states = {name: placed["instances"][name]["state"] for name in self.names}
 
     def run(self) -> List[Step]:
         down, start = self._compare()
@@ -132,7 +141,7 @@ class _Planner:
         """(names to take down, names to start); disturbing a running instance without consent is a finding."""
         down: List[str] = []
         start: List[str] = []
-        for name in sorted(set(self.have) | set(self.specs)):
+        for name in sorted(set(self.have) | set(self.names)) if self.have else self.names:
             old = self.have.get(name)
             if self.only is not None and name not in self.only:
                 continue
@@ -144,7 +153,7 @@ class _Planner:
                     self._disturb(name, old, "would be restarted: " + "; ".join(reasons))
                     down.append(name)
                 start.append(name)
-            elif old is not None and not (old["state"] == "loaded" and name in self.specs):
+            elif old is not None and not (old["state"] == "loaded" and name in self.states):
                 if name not in self.placed["instances"]:
                     self._disturb(name, old, "would be stopped: the layout no longer names it")
                 down.append(name)
@@ -222,7 +231,7 @@ class _Planner:
 
     def _needed(self) -> Set[int]:
         """The CPUs of all instances that are to have some."""
-        needed = {cpu for one in self.specs.values() for cpu in one["cpus"]}
+        needed = {cpu for name in self.names for cpu in self._cpus(name)}
         if self.only is not None:
             needed |= {cpu for name, one in self.have.items() if name not in self.only for cpu in one["spec"]["cpus"]}
         return needed
@@ -234,8 +243,13 @@ class _Planner:
             wanted += [steps.pool_add(start, end - start) for start, end in missing]
         wanted += self._take_devices()
         online = self.online
-        wanted += [steps.cpu_offline(cpu, name) for name in sorted(self.specs) for cpu in self.specs[name]["cpus"] if cpu in online]
+        wanted += [steps.cpu_offline(cpu, name) for name in self.names for cpu in self._cpus(name) if cpu in online]
         return wanted
+
+    def _cpus(self, name: str) -> List[int]:
+        """The CPUs of an instance that is to have some: those of its spec, which need not be made for that."""
+        cpus: List[int] = (self.specs.get(name) or self.placed["instances"][name]["placed"])["cpus"]
+        return cpus
 
     def _held(self) -> Dict[str, Dict[str, Any]]:
         """The PCI functions that were taken from the host, with what they are to get back."""
@@ -243,9 +257,11 @@ class _Planner:
 
     def _devices(self) -> List[Tuple[str, str]]:
         """(instance, address) of every PCI function that an instance is to have or keeps."""
-        owning = [(name, one) for name, one in self.specs.items() if one.get("devices")]
+        instances = self.placed["instances"]
+        owning = [(name, self.specs[name]) for name in self.names if name in self.specs or instances[name].get("devices")]
         if self.only is not None:
-            owning += [(name, one["spec"]) for name, one in self.have.items() if name not in self.only and name not in self.specs]
+            known = set(self.names)
+            owning += [(name, one["spec"]) for name, one in self.have.items() if name not in self.only and name not in known]
         return sorted((name, address) for name, one in owning for address in specs.devices_of(one))
 
     def _take_devices(self) -> List[Step]:
@@ -272,10 +288,16 @@ class _Planner:
             return [step for name in names for step in steps.start(self.specs[name], instances[name]["health"], attach)]
         launched: List[Step] = []
         reports: List[Step] = []
+        plain = steps.Plain(self.specs)
         for name in names:
-            spec = self.specs[name]
-            launched += steps.launch(spec, attach)
-            reports.append(steps.report(spec, instances[name]["health"]))
+            health = instances[name]["health"]
+            if health is None and (not attach or name not in self.specs.channels):
+                launched += plain.launch(name)
+                reports.append(plain.report(name))
+            else:
+                spec = self.specs[name]
+                launched += steps.launch(spec, attach)
+                reports.append(steps.report(spec, health))
         return launched + reports
 
     def _pool(self) -> List[ranges.Range]:
@@ -341,7 +363,7 @@ class _Planner:
             while path:
                 name = path[-1]
                 left.discard(name)
-                channels = self.specs[name]["channels"]
+                channels = self.specs[name]["channels"] if name in self.specs.channels else []
                 before = [end for one in channels if not one["writes"] for end in one["between"]] if channels else []
                 writer = next((end for end in before if end in left), None) if before else None
                 if writer is not None:
@@ -356,7 +378,7 @@ class _Planner:
             return []
         return [
             step
-            for name in sorted(set(self.specs) - set(start) - set(load))
+            for name in sorted((set(self.specs.channels) | set(self.specs)).intersection(self.names).difference(start, load))
             for step in steps.attachments(self.specs[name])
             if step.args["name"] not in self.attached
         ]

@@ -25,19 +25,28 @@ def of(name: str, placed: Dict[str, Any], facts: Dict[str, Any]) -> Dict[str, An
 
 def of_all(names: Iterable[str], placed: Dict[str, Any], facts: Dict[str, Any]) -> Dict[str, Dict[str, Any]]:
     """The specs of several instances by name; images and channels are looked at once for all of them."""
-    channels = _channels(placed)
-    images: Dict[str, Dict[str, Any]] = {}
-    cmdlines: Dict[str, str] = {}
-    found: Dict[str, Dict[str, Any]] = {}
-    for name in names:
-        one = placed["instances"][name]
+    specs = Specs(placed, facts)
+    return {name: specs[name] for name in names}
+
+
+class Specs(Dict[str, Dict[str, Any]]):
+    """The specs of the instances of a placed layout, each made when it is asked for. channels: those of each instance that has some."""
+
+    def __init__(self, placed: Dict[str, Any], facts: Dict[str, Any]) -> None:
+        super().__init__()
+        self.placed, self.facts = placed, facts
+        self.channels = _channels(placed)
+        self.images: Dict[str, Tuple[Dict[str, Any], str]] = {}
+
+    def __missing__(self, name: str) -> Dict[str, Any]:
+        one = self.placed["instances"][name]
         place = one["placed"]
-        image = one["image"]
-        if image not in images:
-            images[image] = _image(image, placed, facts)
-            cmdlines[image] = placed["images"][image]["cmdline"].strip()
+        if one["image"] not in self.images:
+            words = self.placed["images"][one["image"]]["cmdline"].strip()
+            self.images[one["image"]] = (_image(one["image"], self.placed, self.facts), words)
+        image, words = self.images[one["image"]]
         own = one["cmdline"].strip()
-        found[name] = {
+        made = self[name] = {
             "name": name,
             "cpus": place["cpus"],
             "apic_ids": place["apic_ids"],
@@ -45,15 +54,15 @@ def of_all(names: Iterable[str], placed: Dict[str, Any], facts: Dict[str, Any]) 
             "size": place["size"],
             "low": place["low"],
             "entry": place["entry"],
-            "image": images[image],
-            "cmdline": cmdlines[image] + " " + own if own and cmdlines[image] else own or cmdlines[image],
+            "image": image,
+            "cmdline": words + " " + own if own and words else own or words,
             "console": one["console"],
-            "channels": channels.get(name, []),
+            "channels": self.channels.get(name, []),
             "devices": [{"pci": device["pci"], "alias": device["alias"]} for device in one.get("devices") or []],
         }
         if "called" in one:
-            found[name]["called"] = one["called"]
-    return found
+            made["called"] = one["called"]
+        return made
 
 
 def _image(name: str, placed: Dict[str, Any], facts: Dict[str, Any]) -> Dict[str, Any]:

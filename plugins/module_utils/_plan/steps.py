@@ -22,15 +22,15 @@ from . import spec as specs
 from .place import amount
 
 Spec = Dict[str, Any]
-Args = Union[Dict[str, Any], Tuple[Any, ...]]
+Args = Union[Dict[str, Any], Tuple[Any, ...], Callable[["Step"], Dict[str, Any]]]
 
 
 class Step:
     """One change: `do` is its kind, `say` the sentence for people, `undo` the steps that take it back, first one first.
 
     A large plan has tens of thousands of steps and most of them are never read out, so that the arguments may be given as
-    (name, value, ...), the sentence as (format, value, ...), and both it and the inverse as a function of the step; they are made
-    when somebody asks.
+    (name, value, ...), the sentence as (format, value, ...), and each of both and the inverse as a function of the step; they are
+    made when somebody asks.
     """
 
     __slots__ = ("do", "instance", "_args", "_say", "_undo")
@@ -53,8 +53,8 @@ class Step:
     def args(self) -> Dict[str, Any]:
         """The arguments by name."""
         given = self._args
-        if isinstance(given, tuple):
-            given = self._args = dict(zip(given[::2], given[1::2]))
+        if not isinstance(given, dict):
+            given = self._args = dict(zip(given[::2], given[1::2])) if isinstance(given, tuple) else given(self)
         return given
 
     @property
@@ -275,6 +275,28 @@ def launch(spec: Spec, attach: bool = True) -> List[Step]:
     if not attach or not spec["channels"]:
         return [load(spec, args), boot(spec, args), unload(spec["name"])]
     return [load(spec, args)] + attachments(spec) + [boot(spec, args), unload(spec["name"])]
+
+
+class Plain:
+    """Launch and report of instances without channels and a health of their own, out of specs that are made when they are needed."""
+
+    def __init__(self, specs_by_name: Dict[str, Spec]) -> None:
+        self.specs = specs_by_name
+        self.spec, self.wait = self._spec, self._wait  # bound once
+
+    def launch(self, name: str) -> List[Step]:
+        """See launch."""
+        return [Step("load", self.spec, _say_load, _take_out, name), Step("boot", self.spec, _say_boot, _stop_it, name), unload(name)]
+
+    def report(self, name: str) -> Step:
+        """See report."""
+        return Step("wait_health", self.wait, _say_wait, (), name)
+
+    def _spec(self, step: Step) -> Dict[str, Any]:
+        return {"spec": self.specs[str(step.instance)]}
+
+    def _wait(self, step: Step) -> Dict[str, Any]:
+        return {"spec": self.specs[str(step.instance)], "within": None, "channel": None}
 
 
 def report(spec: Spec, health: Optional[Dict[str, Any]]) -> Step:

@@ -37,6 +37,7 @@ static const char usage[] =
 	"mkt stress NAME COUNT SIZE       COUNT checked messages each way; the other end does the same\n"
 	"mkt events NAME SECONDS COUNT    the next COUNT messages and errors, in one line\n"
 	"mkt ask NAME COUNT | answer NAME COUNT     round trips\n"
+	"mkt fuzz SEED SECONDS BASE SIZE CPU\n"
 	"mkt edge NAME | short NAME SIZE | share write NAME OFFSET TEXT | share read NAME OFFSET | share limits NAME SIZE\n";
 
 void die(const char *what)
@@ -260,6 +261,8 @@ int main(int argc, char **argv)
 		return share_read(argv[3], atol(argv[4]));
 	if (IS("share", 3) && !strcmp(argv[2], "limits"))
 		return share_limits(argv[3], atol(argv[4]));
+	if (IS("fuzz", 5))
+		return fuzz(argv + 2);
 	if (argc > 1 && !strcmp(argv[1], "fdt"))
 		return fdt_build(argc - 2, argv + 2);
 	if (IS("tree", 1))

@@ -86,6 +86,9 @@ int tty_hold(const char *id, int seconds);
 /* payload.S: an instance that is no Linux */
 extern const char payload[], flat_payload[], payload_end[];
 
+/* fuzz.c */
+int fuzz(char **argv);
+
 /* fdt.c */
 int fdt_build(int argc, char **argv);
 int fdt_show(const char *path);
