@@ -121,8 +121,9 @@ class Lock:
 
     def __enter__(self) -> Lock:
         try:
-            os.makedirs(self.folder, mode=0o755, exist_ok=True)
-            self.fd = os.open(os.path.join(self.folder, "mktty-%d.lock" % self.number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            os.makedirs(self.folder, mode=0o700, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            self.fd = os.open(os.path.join(self.folder, "mktty-%d.lock" % self.number), flags, 0o600)
         except OSError as error:
             raise RelayError("missing", "the lock of the console cannot be opened below %s: %s" % (self.folder, error.strerror)) from None
         deadline = time.monotonic() + self.wait
@@ -329,19 +330,22 @@ class Session:
         return RelayError("broken", text % (self.name, TRIES))
 
     def _meet(self) -> None:
-        """Get a plain shell to answer; from the second time on, what runs in its foreground is interrupted."""
+        """Get a plain shell to answer; every second time, what runs in its foreground is interrupted.
+
+        Not every time: that ends a shell that waits for a line, too, and on a busy machine its follower may come too late for our words.
+        """
         mark = ("@%s:hello" % self.nonce).encode()
         deadline = time.monotonic() + self.timeout
         words = b" stty -echo -onlcr 2>/dev/null; exec sh /proc/self/fd/0\n printf '@%%s\\n' '%s:hello'\n" % self.nonce.encode()
-        wait, first = min(2.0, self.timeout / 3), True
+        wait, interrupts = min(2.0, self.timeout / 4), False
         while time.monotonic() < deadline:
-            if not first:
+            if interrupts:
                 self._type(CTRL_C)
                 self._until(mark, 0.3)
             self._type(words)
             if self._until(mark, min(wait, deadline - time.monotonic())) is not None:
                 return
-            wait, first = min(wait * 1.5, 10.0), False
+            wait, interrupts = min(wait * 1.25, 10.0), not interrupts
         text = "no shell answered on the console of the instance %s within %.0f s; does it run one on /dev/mktty0?"
         raise RelayError("silent", text % (self.name, self.timeout))
 
