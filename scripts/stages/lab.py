@@ -49,7 +49,7 @@ def dkms() -> Counts:
 def scenario(folder: Path) -> Counts:
     """One molecule scenario from create to destroy."""
     name = folder.name
-    status, output = command(f"molecule-{name}", ["molecule", "test", "--scenario-name", name], limit=1500)
+    status, output = command(f"molecule-{name}", ["molecule", "test", "--scenario-name", name], limit=2700)
     if status:
         show(output)
         # A failed run keeps its machine only as long as somebody looks at it; here nobody does.
