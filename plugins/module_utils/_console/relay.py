@@ -330,22 +330,19 @@ class Session:
         return RelayError("broken", text % (self.name, TRIES))
 
     def _meet(self) -> None:
-        """Get a plain shell to answer; every second time, what runs in its foreground is interrupted.
-
-        Not every time: that ends a shell that waits for a line, too, and on a busy machine its follower may come too late for our words.
-        """
+        """Get a plain shell to answer; from the second time on, what runs in its foreground is interrupted."""
         mark = ("@%s:hello" % self.nonce).encode()
         deadline = time.monotonic() + self.timeout
         words = b" stty -echo -onlcr 2>/dev/null; exec sh /proc/self/fd/0\n printf '@%%s\\n' '%s:hello'\n" % self.nonce.encode()
-        wait, interrupts = min(2.0, self.timeout / 4), False
+        wait, first = min(2.0, self.timeout / 3), True
         while time.monotonic() < deadline:
-            if interrupts:
+            if not first:
                 self._type(CTRL_C)
                 self._until(mark, 0.3)
             self._type(words)
             if self._until(mark, min(wait, deadline - time.monotonic())) is not None:
                 return
-            wait, interrupts = min(wait * 1.25, 10.0), not interrupts
+            wait, first = min(wait * 1.5, 10.0), False
         text = "no shell answered on the console of the instance %s within %.0f s; does it run one on /dev/mktty0?"
         raise RelayError("silent", text % (self.name, self.timeout))
 

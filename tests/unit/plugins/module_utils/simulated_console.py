@@ -75,8 +75,10 @@ class ConsoleMachine:
         name = os.ttyname(self._slave)
         script = 'exec <"$1" >"$1" 2>&1; shift; exec "$@"'
         while not self.cut:
-            # a session leader without a terminal gets the first that it opens
-            self.process = subprocess.Popen(["sh", "-c", script, "sh", name, *self.shell], start_new_session=True)
+            # A session leader without a terminal gets the first that it opens. Whoever runs the tests in the background of a script has
+            # SIGINT ignored, and so would this shell, which nothing could interrupt then.
+            words = ["env", "--default-signal=INT", "sh", "-c", script, "sh", name, *self.shell]
+            self.process = subprocess.Popen(words, start_new_session=True)
             self.process.wait()
             time.sleep(0.05)
 
