@@ -43,7 +43,7 @@ def client(host, service):
         assert (seen.lost, seen.wrong, seen.doubled) == (0, 0, 0)
 
 
-def nothing_came_of_it(service, updates, version: str = "2") -> None:
+def nothing_came_of_it(service, version: str = "2") -> None:
     """The kernel of before serves, nothing is under way, and every CPU but its own is the host's."""
     assert not service.host.file("/var/lib/multikernel/update.json").exists
     assert service.serves(version)
@@ -56,7 +56,7 @@ def finish(updates, service, layout: Path, version: str) -> None:
     """One command: the same update once more."""
     done = updates.run(layout)
     assert done.rc == 0, done.text
-    nothing_came_of_it(service, updates, version)
+    nothing_came_of_it(service, version)
 
 
 def reaches(host, updates, layout, stage: str, process) -> None:
@@ -88,7 +88,7 @@ def test_an_image_that_does_not_boot(service, updates):
     done = updates.run(updates.layout("1", {"initrd": None}), update_health_timeout=30)
     assert done.rc == 2
     assert "the update of web is taken back, the old kernel was not touched" in done.text
-    nothing_came_of_it(service, updates)
+    nothing_came_of_it(service)
 
 
 def test_a_kernel_that_is_no_kernel(service, updates):
@@ -96,7 +96,7 @@ def test_a_kernel_that_is_no_kernel(service, updates):
     assert done.rc == 2
     assert "service-1.cpio.gz" in done.text
     assert "Traceback" not in done.text
-    nothing_came_of_it(service, updates)
+    nothing_came_of_it(service)
 
 
 def test_an_image_that_boots_and_dies(service, updates):
@@ -104,7 +104,7 @@ def test_an_image_that_boots_and_dies(service, updates):
     assert done.rc == 2
     assert "panic" in done.text
     assert "the update of web is taken back, the old kernel was not touched" in done.text
-    nothing_came_of_it(service, updates)
+    nothing_came_of_it(service)
 
 
 def test_an_image_that_boots_and_is_slow(service, updates):
@@ -112,7 +112,7 @@ def test_an_image_that_boots_and_is_slow(service, updates):
     done = updates.run(updates.layout("1", instances=instance), update_health_timeout=2)
     assert done.rc == 2
     assert "the update of web is taken back, the old kernel was not touched" in done.text
-    nothing_came_of_it(service, updates)
+    nothing_came_of_it(service)
 
 
 def test_a_kernel_that_falls_sick_in_its_soak(service, updates):
@@ -120,7 +120,7 @@ def test_a_kernel_that_falls_sick_in_its_soak(service, updates):
     assert done.rc == 2
     assert TAKEN_BACK in done.text
     assert "web.next is not well" in done.text
-    nothing_came_of_it(service, updates)
+    nothing_came_of_it(service)
 
 
 def test_a_kernel_that_falls_sick_at_work(service, updates):
@@ -129,7 +129,7 @@ def test_a_kernel_that_falls_sick_at_work(service, updates):
     assert done.rc == 2
     assert TAKEN_BACK in done.text
     assert int(service.status()["switches"]) >= before + 2, "it had been switched to the new one and back"
-    nothing_came_of_it(service, updates)
+    nothing_came_of_it(service)
 
 
 # a host that is not as it was
@@ -160,7 +160,7 @@ def test_the_spare_capacity_was_taken_meanwhile(service, updates):
         applied = updates.apply(updates.layout("2", policy={"disruption": "allow"}))
     assert applied.rc == 0, applied.text
     assert updates.apply(updates.layout("2")).rc == 0
-    nothing_came_of_it(service, updates)
+    nothing_came_of_it(service)
 
 
 def test_the_disk_is_full(host, service, updates):
@@ -176,7 +176,7 @@ def test_the_disk_is_full(host, service, updates):
         host.check_output("rm /var/lib/multikernel/ballast")
         done = updates.run(None, multikernel_update="retreated")
         assert done.rc == 0, done.text
-        nothing_came_of_it(service, updates)
+        nothing_came_of_it(service)
     finally:
         host.check_output("umount /var/lib/multikernel && cp -a /mnt/small/. /var/lib/multikernel && rm -f /var/lib/multikernel/ballast")
         host.check_output("umount /mnt/small")
@@ -194,7 +194,7 @@ def test_a_task_of_the_user_fails(service, updates, tmp_path):
     assert updates.how_far() == "begun"
     done = updates.run(None, multikernel_update="retreated")
     assert done.rc == 0, done.text
-    nothing_came_of_it(service, updates)
+    nothing_came_of_it(service)
 
 
 def test_a_task_of_the_user_fails_once(service, updates, tmp_path):
@@ -207,7 +207,7 @@ def test_a_task_of_the_user_fails_once(service, updates, tmp_path):
     done = updates.run(updates.layout("1"), update_switch_tasks=str(tasks))
     assert done.rc == 2
     assert f"{TAKEN_BACK} 'Tell the load balancer'" in done.text
-    nothing_came_of_it(service, updates)
+    nothing_came_of_it(service)
 
 
 # whoever drives it is gone
@@ -233,7 +233,7 @@ def test_the_controller_is_killed_and_one_command_undoes_the_update(host, servic
     assert updates.how_far() == "switched"
     done = updates.run(None, multikernel_update="retreated")
     assert done.rc == 0, done.text
-    nothing_came_of_it(service, updates, "1")
+    nothing_came_of_it(service, "1")
     finish(updates, service, layout, "2")
 
 
@@ -270,4 +270,4 @@ def test_the_host_loses_its_power_in_the_middle(host, service, updates, stage):
     assert updates.how_far() == ("done" if stage == "switch" else "lost")
     done = updates.run(None, multikernel_update="retreated")
     assert done.rc == 0, done.text
-    nothing_came_of_it(service, updates)
+    nothing_came_of_it(service)
