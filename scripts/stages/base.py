@@ -163,6 +163,17 @@ def check(name: str, words: Sequence[str | Path], *, limit: float, **options: ob
     return Counts(failed=1)
 
 
+def counted(name: str, words: Sequence[str | Path], *, limit: float, follow: bool = False) -> Counts:
+    """Run a command that counts its own checks in its last line. A bad end, or no check that passed, is a failure more."""
+    status, output = command(name, words, limit=limit, follow=follow)
+    counts = closing_line(output) or Counts()
+    if not counts.passed or (status and not counts.failed):
+        counts += Counts(failed=1)
+    if counts.failed:
+        (reasons if follow else show)(output)  # what was followed has been seen
+    return counts
+
+
 def pytest(name: str, words: Sequence[str | Path], *, limit: float, **options: object) -> Counts:
     """Run pytest and take the counts from its own report; no test at all is a failure."""
     report = LOGS / f"{name}.xml"

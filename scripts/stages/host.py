@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .base import TOP, TREE, WORK, Counts, Stage, check, closing_line, command, pytest, show
+from .base import TOP, TREE, WORK, Counts, Stage, check, command, counted, pytest, show
 
 # the release that the lab, the demo and the scenarios boot when they are told no other
 STOCK = subprocess.run([TOP / "scripts/stock-release"], check=True, capture_output=True, text=True).stdout.strip()
@@ -73,12 +73,7 @@ def units() -> Counts:
 
 def crash() -> Counts:
     """Applies, removals and updates cut at every point, over random layouts and histories."""
-    status, output = command("crash", [sys.executable, "-m", "tests.crash"], limit=600)
-    counts = closing_line(output) or Counts()
-    if status or not counts.passed:
-        show(output)
-        counts += Counts(failed=int(not counts.failed))
-    return counts
+    return counted("crash", [sys.executable, "-m", "tests.crash"], limit=600)
 
 
 def simulated() -> Counts:

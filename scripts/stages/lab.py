@@ -8,22 +8,13 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-from .base import TOP, WORK, Counts, Stage, check, closing_line, command, reasons, show
+from .base import TOP, WORK, Counts, Stage, check, command, counted, show
 from .host import STOCK
 
 
 def kernel() -> Counts:
     """tests/kernel builds mkstock, boots hosts and instances, and counts its own checks."""
-    status, output = command("kernel", [TOP / "tests/kernel/run"], limit=1800, follow=True)
-    counts = closing_line(output) or Counts()
-    if status and not counts.failed:
-        counts += Counts(failed=1)
-    if counts.failed:
-        reasons(output)
-    if not status and not counts.passed:
-        print("      tests/kernel/run ended well but said nothing of what it checked")
-        counts += Counts(failed=1)
-    return counts
+    return counted("kernel", [TOP / "tests/kernel/run"], limit=1800, follow=True)
 
 
 def sparse() -> Counts:

@@ -287,23 +287,9 @@ def _gated(call: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
 
 def _sound(machine: Machine) -> None:
     """Nothing is owned twice or by nobody."""
-    if machine.harm:
-        raise Wrong(f"harm: {machine.harm}")
-    owners = [cpu for one in machine.instances.values() for cpu in one["cpus"]]
-    if len(owners) != len(set(owners)):
-        raise Wrong(f"CPUs with two owners: {owners}")
-    kept = store.Store(machine.root).state() or {"made": {}}
-    made = kept["made"]
-    lost = set(machine.present) - machine.online - set(made.get("cpus") or [])
-    if lost:
-        raise Wrong(f"CPUs that nobody has: {sorted(lost)}")
-    if isinstance(machine, KernfsKernel):
-        if {machine.apic[cpu] for cpu in made.get("cpus") or []} != set(machine.state.pool_cpus):
-            raise Wrong("the pool has other CPUs than the books")
-        return
-    offline = {number for number, state in machine.blocks.items() if state == "offline"}
-    if offline != set(made.get("blocks") or []):
-        raise Wrong(f"blocks offline: {sorted(offline)}, in the books: {made.get('blocks')}")
+    wrong = machine.misowned()
+    if wrong:
+        raise Wrong("; ".join(wrong))
 
 
 def _belongings(machine: Machine) -> Any:

@@ -94,11 +94,10 @@ class Updates:
         self.folder, self.inventory = folder, Path(os.environ["LAB_FOLDER"]) / "inventory.yml"
 
     def layout(self, version: str, image: dict[str, Any] | None = None, **parts: Any) -> Path:
-        """A file with the layout of a version; image: other keys of its image; parts: other keys of the layout (None: as they are)."""
+        """A file with the layout of a version; image: other keys of its image (None: left out); parts: further keys of the layout."""
         made = yaml.safe_load((EXAMPLE / ("layout.yml" if version == "1" else "layout-new.yml")).read_text())
-        made["images"]["service"].update(image or {})
-        if image and "initrd" in image and image["initrd"] is None:
-            del made["images"]["service"]["initrd"]
+        wanted = {**made["images"]["service"], **(image or {})}
+        made["images"]["service"] = {key: value for key, value in wanted.items() if value is not None}
         for key, value in parts.items():
             made.setdefault(key, {}).update(value)
         path = self.folder / f"layout-{time.monotonic_ns()}.yml"

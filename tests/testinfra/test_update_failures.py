@@ -59,7 +59,7 @@ def finish(updates, service, layout: Path, version: str) -> None:
     nothing_came_of_it(service, version)
 
 
-def reaches(host, updates, layout, stage: str, process) -> None:
+def reaches(host, stage: str, process) -> None:
     """Wait until the update has come so far that its file, or the state, says so."""
     sign = {
         "begin": "grep -q began /var/lib/multikernel/update.json",
@@ -217,7 +217,7 @@ def test_a_task_of_the_user_fails_once(service, updates, tmp_path):
 def test_the_controller_is_killed_and_the_same_command_finishes_the_update(host, service, updates, stage, version, before):
     layout = updates.layout(version)
     process = updates.start(layout, update_soak=20, update_watch=20)
-    reaches(host, updates, layout, stage, process)
+    reaches(host, stage, process)
     kill(process)
     assert service.ask().lost == 0
     assert service.serves(before) or stage == "switch"
@@ -227,7 +227,7 @@ def test_the_controller_is_killed_and_the_same_command_finishes_the_update(host,
 def test_the_controller_is_killed_and_one_command_undoes_the_update(host, service, updates):
     layout = updates.layout("2")
     process = updates.start(layout, update_soak=2, update_watch=60)
-    reaches(host, updates, layout, "switch", process)
+    reaches(host, "switch", process)
     time.sleep(8)  # its tasks are done, and it watches
     kill(process)
     assert updates.how_far() == "switched"
@@ -240,7 +240,7 @@ def test_the_controller_is_killed_and_one_command_undoes_the_update(host, servic
 def test_the_network_to_the_host_goes_away_for_a_while(host, service, updates):
     layout = updates.layout("1")
     process = updates.start(layout, update_soak=5)
-    reaches(host, updates, layout, "watch", process)
+    reaches(host, "watch", process)
     with Qmp(Path(os.environ["LAB_FOLDER"]) / "qmp") as machine:
         name = next(line.split(":")[0] for line in machine.monitor("info network").splitlines() if "model=" in line)
         machine.ask("set_link", name=name, up=False)
@@ -257,7 +257,7 @@ def test_the_network_to_the_host_goes_away_for_a_while(host, service, updates):
 def test_the_host_loses_its_power_in_the_middle(host, service, updates, stage):
     layout = updates.layout("1")
     process = updates.start(layout, update_soak=30, update_watch=30)
-    reaches(host, updates, layout, stage, process)
+    reaches(host, stage, process)
     boot = host.check_output("cat /proc/sys/kernel/random/boot_id")
     with Qmp(Path(os.environ["LAB_FOLDER"]) / "qmp") as machine:
         machine.ask("system_reset")

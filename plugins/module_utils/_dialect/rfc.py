@@ -262,14 +262,16 @@ class Rfc:
         return {"nonce": nonce, "entry": built.entry, "segments": len(built.segments)}
 
     def _unload(self) -> Dict[str, Any]:
-        if not self._entries():
+        left = len(self._entries())
+        if not left:
             return {"already": True}
         for _round in range(UNLOADS):
-            before = len(self._entries())
-            if not before:
-                return {}
+            before = left
             self.system.unload()
-            if len(self._entries()) >= before:
+            left = len(self._entries())
+            if not left:
+                return {}
+            if left >= before:
                 break
         raise DialectError("the kernel's list of multikernel images does not become empty: %d images stay" % len(self._entries()))
 

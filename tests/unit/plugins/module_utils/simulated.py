@@ -9,6 +9,7 @@ With mkstock=True the files of /sys/kernel/mkstock are there, too. Its clock onl
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import types
@@ -324,7 +325,21 @@ class Machine:
         """Names of the instances that hold a CPU, with their CPUs."""
         return {one["name"]: one["cpus"] for one in self.instances.values()}
 
+    def misowned(self):
+        """What is owned twice, or by nobody, or not as the state of the last apply says; and all harm. Sentences."""
+        made = json.loads(self.state_path().read_text())["made"] if self.state_path().exists() else {}
+        owners = [cpu for one in self.instances.values() for cpu in one["cpus"]]
+        lost = set(self.present) - self.online - set(made.get("cpus") or [])
+        found = list(self.harm)
+        found += ["CPUs with two owners: %s" % owners] if len(owners) != len(set(owners)) else []
+        found += ["CPUs that nobody has: %s" % sorted(lost)] if lost else []
+        return found + self._misbooked(made)
+
     # how it does it
+
+    def _misbooked(self, made):
+        offline = {number for number, state in self.blocks.items() if state == "offline"}
+        return [] if offline == set(made.get("blocks") or []) else ["blocks offline: %s, in the books: %s" % (offline, made.get("blocks"))]
 
     def _switch(self, cpu, online):
         owners = [entry for entry, one in self.instances.items() if cpu in one["cpus"]]

@@ -208,6 +208,17 @@ class KernfsKernel(Machine):
 
     # how it does it
 
+    def _misbooked(self, made):
+        found, cpus = [], {self.apic[cpu] for cpu in made.get("cpus") or []}
+        if cpus != set(self.state.pool_cpus):
+            found.append("CPUs of the pool: %s, in the books: %s" % (sorted(self.state.pool_cpus), sorted(cpus)))
+        chunks, booked = sorted(one["base"] for one in self.state.chunks), sorted(base for base, _size in made.get("pool") or [])
+        if chunks != booked:
+            found.append("chunks of the pool: %s, in the books: %s" % (chunks, booked))
+        if self.online | {self.logical[cpu] for cpu in self.state.pool_cpus} != set(self.apic):
+            found.append("CPUs that are neither the host's nor the pool's")
+        return found
+
     def _called(self, what, function, *arguments):
         try:
             self._fail(what)

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from ansible_collections.multikernel.core.plugins.module_utils._converge import journal, run
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils import simulated
-from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.converge.test_recover import Cut, crashes_behind, two
+from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.converge.test_recover import (
+    Cut,
+    removal_and_recovery_are_cut,
+    two,
+)
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated import Crash
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated_kernfs import KernfsKernel
 
@@ -38,11 +40,7 @@ def moved():
 
 def check(kernel):
     """Every CPU and chunk of the pool is in our books; every CPU is the host's or the pool's."""
-    assert kernel.harm == []
-    kept = json.loads(kernel.state_path().read_text()) if kernel.state_path().exists() else {"made": {"cpus": [], "pool": []}}
-    assert {kernel.apic[cpu] for cpu in kept["made"]["cpus"]} == set(kernel.state.pool_cpus)
-    assert sorted(one["base"] for one in kernel.state.chunks) == sorted(base for base, _size in kept["made"]["pool"])
-    assert kernel.online | {kernel.logical[cpu] for cpu in kernel.state.pool_cpus} == set(kernel.apic)
+    assert kernel.misowned() == []
 
 
 SCENES = [("first apply", None, two(), "present"), ("change of two", two(), moved(), "present"), ("removal", two(), None, "absent")]
@@ -97,15 +95,7 @@ def test_after_a_boot_of_the_host_nothing_is_undone(tmp_path, monkeypatch):
 def test_an_instance_that_a_cut_recovery_started_is_known_by_the_mark_of_its_boot(tmp_path, monkeypatch):
     kernel = kernel_at(tmp_path, {})
     run.apply(two(), system=kernel)
-    with monkeypatch.context() as patch:
-        Cut(patch, 8, True)
-        with pytest.raises(Crash):
-            run.apply(None, state="absent", system=kernel)
-    live = crashes_behind(kernel, "command")
-    with pytest.raises(Crash):
-        run.apply(two(), system=kernel)
-    live()
-    run.apply(two(), system=kernel)
+    removal_and_recovery_are_cut(kernel, monkeypatch, 8, "command")
     assert set(kernel.running()) == {"db", "web"}
     assert not run.apply(two(), system=kernel)["changed"]
     check(kernel)

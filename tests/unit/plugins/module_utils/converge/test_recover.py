@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import json
 
 import pytest
 from ansible_collections.multikernel.core.plugins.module_utils._converge import files, journal, run
@@ -60,14 +59,7 @@ def cuts(tmp_path, kind, before, target, state="present"):
 
 def check_ownership(machine):
     """Every CPU is the host's, an instance's, or reserved for one; no byte is written that is not ours."""
-    assert machine.harm == []
-    kept = json.loads(machine.state_path().read_text()) if machine.state_path().exists() else {"made": {"cpus": [], "blocks": []}}
-    lost = set(machine.present) - machine.online - set(kept["made"]["cpus"])
-    assert not lost, "CPUs that nobody has: %s" % lost
-    owners = [cpu for one in machine.instances.values() for cpu in one["cpus"]]
-    assert len(owners) == len(set(owners))
-    offline = {number for number, state in machine.blocks.items() if state == "offline"}
-    assert offline == set(kept["made"]["blocks"])
+    assert machine.misowned() == []
 
 
 SCENES = [("first apply", None, two(), "present"), ("change of two", two(), moved(), "present"), ("removal", two(), None, "absent")]
@@ -214,19 +206,24 @@ def crashes_behind(machine, call, when=lambda *_arguments: True):
     return lambda: delattr(machine, call)
 
 
-def test_a_recovery_that_is_cut_behind_a_boot_leaves_no_image_in_the_list(tmp_path, monkeypatch):
-    machine = Machine(tmp_path)
-    run.apply(two(), system=machine)
-    was = copy.deepcopy(machine.running())
+def removal_and_recovery_are_cut(machine, monkeypatch, at, call):
+    """A removal of two() is cut before its record `at`, and the recovery from that right behind a call; then two() is applied."""
     with monkeypatch.context() as patch:
-        Cut(patch, 6, True)
+        Cut(patch, at, True)
         with pytest.raises(Crash):
             run.apply(None, state="absent", system=machine)
-    live = crashes_behind(machine, "boot")
+    live = crashes_behind(machine, call)
     with pytest.raises(Crash):
         run.apply(two(), system=machine)
     live()
     run.apply(two(), system=machine)
+
+
+def test_a_recovery_that_is_cut_behind_a_boot_leaves_no_image_in_the_list(tmp_path, monkeypatch):
+    machine = Machine(tmp_path)
+    run.apply(two(), system=machine)
+    was = copy.deepcopy(machine.running())
+    removal_and_recovery_are_cut(machine, monkeypatch, 6, "boot")
     assert machine.running() == was
     assert machine.images == []
     check_ownership(machine)
