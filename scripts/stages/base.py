@@ -24,6 +24,7 @@ LOGS = WORK / "log"
 SHOWN_ON_FAILURE = 150  # lines
 # Lines that say why, in the words of Ansible, pytest, ansible-test, the kernel harness and compilers; they are said once more at the end.
 REASON = re.compile(r"fatal: \[|\[ERROR\]|ERROR: |^not ok |^E   |^FAILED |: error: ")
+FRAME = re.compile(r"\x1b\[[0-9;]*m|^[\s│]+", re.MULTILINE)  # colours, and the bar that molecule draws beside a playbook
 REASONS: list[str] = []
 REASONS_OF_ONE, REASON_LENGTH = 12, 600
 
@@ -142,7 +143,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def reasons(text: str) -> None:
     """Keep the lines that say why, for the end."""
-    REASONS.extend([line.strip()[:REASON_LENGTH] for line in text.splitlines() if REASON.search(line)][:REASONS_OF_ONE])
+    lines = FRAME.sub("", FRAME.sub("", text)).splitlines()
+    REASONS.extend([line.strip()[:REASON_LENGTH] for line in lines if REASON.search(line)][:REASONS_OF_ONE])
 
 
 def show(text: str) -> None:

@@ -9,7 +9,7 @@ that no machine has, and those never leave this file. The area of a channel lies
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from .._boot import channel as channel_area
 from . import collector, kernfs_pool, ranges
@@ -131,7 +131,7 @@ class _Placement(Placement):
             "entry": None,
         }
 
-    def _channels(self, memory: Memory, apic_ids: Dict[str, List[Any]], host: int) -> Dict[str, Any]:
+    def _channels(self, memory: Memory, apic_id: Callable[[str], Optional[int]]) -> Dict[str, Any]:
         placed: Dict[str, Any] = {}
         for name, (owner, at, size) in offsets(self.layout["channels"]).items():
             one = self.layout["channels"][name]
@@ -146,7 +146,7 @@ class _Placement(Placement):
                     "give it fewer or smaller slots",
                 )
             if not self.findings:
-                ends = [host if end == HOST else apic_ids[end][0] for end in one["between"]]
+                ends = [apic_id(end) for end in one["between"]]
                 base = (self.kept.get(owner) or {}).get("base") if memory.bases.get(owner) is not None else None
                 address = None if base is None or base != memory.bases[owner] else base + at
                 placed[name] = dict(one, placed={"address": address, "size": size, "ends": ends})

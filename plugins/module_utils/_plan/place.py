@@ -10,7 +10,8 @@ the names; where that does not work out, the most demanding first.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from itertools import chain
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from .._boot import channel as channel_area
 from .._rules.finding import Finding
@@ -89,15 +90,17 @@ class Placement:
         chunks, memory = self._memory()
         low = self._low()
         machine, chooser = self._cpus(memory)
-        apic_ids = self._apic_ids(machine, chooser)
+        self._ids_are_known(machine, chooser)
+        known = machine.apic_ids
         host = machine.apic_id(machine.boot) or 0
-        channels = self._channels(memory, apic_ids, host)
+        channels = self._channels(memory, lambda end: host if end == HOST else known[chooser.owned[end][0]])
         if self.findings:
             raise PlacementError(self.findings, self.conflicts)
         instances = dict(self.layout["instances"])
         for name, one in self.instances.items():
             where = self._where(name, memory, low)
-            where["cpus"], where["apic_ids"] = chooser.owned[name], apic_ids[name]
+            where["cpus"] = cpus = chooser.owned[name]
+            where["apic_ids"] = [known[cpu] for cpu in cpus]
             instances[name] = dict(one, placed=where)
         return dict(self.layout, instances=instances, channels=channels, pool=dict(self.layout["pool"], memory=chunks))
 
@@ -199,7 +202,7 @@ class Placement:
         return True
 
     def _low(self) -> Low:
-        flat = {image: is_flat(self.layout, self.facts, image) for image in {one["image"] for one in self.instances.values()}}
+        flat = {image: is_flat(self.layout, self.facts, image) for image in self.layout["images"]}
         needs = [
             Need(name, self.kept[name].get("low") if name in self.kept else None)
             for name, one in self.instances.items()
@@ -269,22 +272,19 @@ class Placement:
                 )
         return good
 
-    def _apic_ids(self, machine: Machine, chooser: Chooser) -> Dict[str, List[Any]]:
+    def _ids_are_known(self, machine: Machine, chooser: Chooser) -> None:
         known = machine.apic_ids
-        found: Dict[str, List[Any]] = {name: [known.get(cpu) for cpu in cpus] for name, cpus in chooser.owned.items()}
-        for name, apic_ids in found.items():
-            for cpu, apic_id in zip(chooser.owned[name], apic_ids) if None in apic_ids else ():
-                if apic_id is None:
-                    self._fail(
-                        ("instances", name, "cpus"),
-                        "the APIC id of CPU %d, which %s is to have, is not known while it is offline" % (cpu, name),
-                        "bring CPU %d online in the host once: echo 1 > /sys/devices/system/cpu/cpu%d/online" % (cpu, cpu),
-                    )
-        return found
+        lost = set(chain.from_iterable(chooser.owned.values())).difference(cpu for cpu, apic_id in known.items() if apic_id is not None)
+        for name, cpu in ((name, cpu) for name, cpus in chooser.owned.items() for cpu in cpus if cpu in lost) if lost else ():
+            self._fail(
+                ("instances", name, "cpus"),
+                "the APIC id of CPU %d, which %s is to have, is not known while it is offline" % (cpu, name),
+                "bring CPU %d online in the host once: echo 1 > /sys/devices/system/cpu/cpu%d/online" % (cpu, cpu),
+            )
 
     # channels
 
-    def _channels(self, memory: Memory, apic_ids: Dict[str, List[Any]], host: int) -> Dict[str, Any]:
+    def _channels(self, memory: Memory, apic_id: Callable[[str], Optional[int]]) -> Dict[str, Any]:
         placed: Dict[str, Any] = {}
         for ask in memory.requests:
             if not ask.area:
@@ -292,7 +292,7 @@ class Placement:
             one = self.layout["channels"][ask.name]
             self._ends_exist(ask.name, one)
             if not self.findings:
-                ends = [host if end == HOST else apic_ids[end][0] for end in one["between"]]
+                ends = [apic_id(end) for end in one["between"]]
                 placed[ask.name] = dict(one, placed={"address": memory.areas[ask.name], "size": ask.size, "ends": ends})
         return placed
 

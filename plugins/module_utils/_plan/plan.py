@@ -9,7 +9,7 @@ writer of a channel before its reader), load what is only to be loaded, remember
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from .._host import pci
 from .._layout import canonical
@@ -231,7 +231,7 @@ class _Planner:
 
     def _needed(self) -> Set[int]:
         """The CPUs of all instances that are to have some."""
-        needed = {cpu for name in self.names for cpu in self._cpus(name)}
+        needed = {cpu for _name, cpu in self._cpus()}
         if self.only is not None:
             needed |= {cpu for name, one in self.have.items() if name not in self.only for cpu in one["spec"]["cpus"]}
         return needed
@@ -243,13 +243,15 @@ class _Planner:
             wanted += [steps.pool_add(start, end - start) for start, end in missing]
         wanted += self._take_devices()
         online = self.online
-        wanted += [steps.cpu_offline(cpu, name) for name in self.names for cpu in self._cpus(name) if cpu in online]
+        wanted += [steps.cpu_offline(cpu, name) for name, cpu in self._cpus() if cpu in online]
         return wanted
 
-    def _cpus(self, name: str) -> List[int]:
-        """The CPUs of an instance that is to have some: those of its spec, which need not be made for that."""
-        cpus: List[int] = (self.specs.get(name) or self.placed["instances"][name]["placed"])["cpus"]
-        return cpus
+    def _cpus(self) -> Iterator[Tuple[str, int]]:
+        """(name, CPU) of each instance that is to have some; no spec is made for that."""
+        given, instances = self.specs, self.placed["instances"]
+        for name in self.names:
+            for cpu in (given[name] if name in given else instances[name]["placed"])["cpus"]:
+                yield name, cpu
 
     def _held(self) -> Dict[str, Dict[str, Any]]:
         """The PCI functions that were taken from the host, with what they are to get back."""

@@ -218,13 +218,13 @@ def cpu_offlinable(case: Case) -> Iterator[Outcome]:
     anchor="jailhouse hardware check (optional)",
 )
 def cpu_x2apic(case: Case) -> Iterator[Outcome]:
-    above = case.those_given(lambda one: (one.get("apic_id") or 0) > acpi.MAX_APIC_ID)
-    high = {number: case.each_cpu[number]["apic_id"] for number in above}
+    high = case.those_given(lambda one: (one.get("apic_id") or 0) > acpi.MAX_APIC_ID)
     if not high:
         return
     names = list(dict.fromkeys(name for number in high for name in case.owners[number]))
+    ids = cpuset.format([case.each_cpu[number]["apic_id"] for number in high])
     message = "CPU {0} of {1} {2} APIC id {3}; instances can use ids up to {4}.".format(
-        cpuset.format(high), names_of(names), "has" if len(high) == 1 else "have", cpuset.format(high.values()), acpi.MAX_APIC_ID
+        cpuset.format(high), names_of(names), "has" if len(high) == 1 else "have", ids, acpi.MAX_APIC_ID
     )
     yield fail(message, at_cpus(names[0]), "choose CPUs with lower APIC ids")
 

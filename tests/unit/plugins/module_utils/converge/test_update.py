@@ -266,9 +266,7 @@ def test_without_room_it_is_refused_unless_the_layout_permits_to_stop_and_start(
     old, new = no_room()
     run.apply(old, system=machine)
     before = entries(machine)
-    with pytest.raises(
-        run.ApplyError, match=r"no room for two kernels of web .*has 4 .* away: about 0\.[45] s .*disruption: allow"
-    ):
+    with pytest.raises(run.ApplyError, match=r"no room for two kernels of web .*has 4 .* away: about 0\.[45] s .*disruption: allow"):
         stage(machine, "begin", new)
     assert entries(machine) == before
     assert stage(machine, "status")["stage"] == "none"
