@@ -220,7 +220,8 @@ def test_the_controller_is_killed_and_the_same_command_finishes_the_update(host,
     reaches(host, stage, process)
     kill(process)
     assert service.ask().lost == 0
-    assert service.serves(before) or stage == "switch"
+    if stage != "switch":  # what the killed controller had begun on the host may still be switching
+        assert service.serves(before)
     finish(updates, service, layout, version)
 
 

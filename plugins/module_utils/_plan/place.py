@@ -74,7 +74,8 @@ class Placement:
         self.layout, self.facts, self.state = layout, facts, state
         self.findings: List[Finding] = []
         self.conflicts: List[Dict[str, Any]] = []
-        self.instances = {name: one for name, one in sorted(layout["instances"].items()) if one["state"] != "absent"}
+        every = layout["instances"]
+        self.instances = {name: every[name] for name in sorted(every) if every[name]["state"] != "absent"}
         self.kept = {name: one["spec"] for name, one in (state.get("instances") or {}).items() if one.get("spec")}
         foreign = (state.get("foreign") or {}).get("instances") or []
         self.foreign = [one for other in foreign for one in ranges.sized(other["memory"])]

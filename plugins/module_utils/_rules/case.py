@@ -203,6 +203,11 @@ class Case:
         return {int(number): one or {} for number, one in each.items()} if isinstance(each, dict) else {}
 
     @cached_property
+    def nodes(self) -> Set[int]:
+        """The NUMA nodes that CPUs are known to belong to."""
+        return {one["node"] for one in self.each_cpu.values() if one.get("node") is not None}
+
+    @cached_property
     def logical_of_apic(self) -> Dict[int, int]:
         """Logical CPU number by APIC id."""
         return {one["apic_id"]: number for number, one in sorted(self.each_cpu.items()) if one.get("apic_id") is not None}

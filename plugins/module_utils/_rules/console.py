@@ -154,9 +154,10 @@ def cmd_earlycon_foreign(case: Case) -> Iterator[Outcome]:
     "The host reads what an instance says on mktty0; of a UART, only the machine at the other end of the cable knows.",
 )
 def con_gate(case: Case) -> Iterator[Outcome]:
-    for name, one in sorted(case.instances.items()):
-        device = one["console"]["device"] if one["console"] is not None else None
-        if (one["health"] or {}).get("console") is not None and device != "mktty0":
+    gated = [(name, one["console"]) for name, one in case.instances.items() if (one["health"] or {}).get("console") is not None]
+    for name, console in gated:
+        device = console["device"] if console is not None else None
+        if device != "mktty0":
             has = "has no console" if device is None else "has the console {0}, which the host cannot read".format(device)
             message = "the health of {0} asks for a line on its console, and {0} {1}.".format(name, has)
             yield fail(message, ("instances", name, "health", "console"), "say console: mktty0 at the instance, or leave the gate out")

@@ -93,10 +93,7 @@ def chan_kernfs(case: Case) -> Iterator[Outcome]:
 )
 def life_id(case: Case) -> Iterator[Outcome]:
     owners: Dict[int, str] = {}
-    for name, one in case.instances.items():
-        number = one.get("id")
-        if number is None:
-            continue
+    for name, number in [(name, one["id"]) for name, one in case.instances.items() if one.get("id") is not None]:
         other = owners.setdefault(number, name)
         if other != name:
             yield fail(

@@ -291,8 +291,7 @@ def mem_low_chunk(case: Case) -> Iterator[Outcome]:
     anchor="kernel (EINVAL); kerf 0.4.0 does not look",
 )
 def mem_node_online(case: Case) -> Iterator[Outcome]:
-    known = {one.get("node") for one in case.each_cpu.values()}
-    known.update(block.get("node") for block in case.fact("memory.blocks") or [])
+    known = case.nodes.union(block.get("node") for block in case.fact("memory.blocks") or [])
     nodes = sorted(node for node in known if node is not None)
     named: Dict[int, List[Tuple[str, Tuple[object, ...]]]] = {}
     for index, chunk in enumerate(case.layout["pool"]["memory"]):

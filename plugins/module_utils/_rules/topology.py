@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, List, Optional, Set, Tuple
+from typing import Dict, Iterator, List, Optional, Tuple
 
 from .._layout import cpuset
 from .case import Case
@@ -216,7 +216,7 @@ def cpu_numa_span(case: Case) -> Iterator[Outcome]:
     anchor="kerf 0.4.0, but it never has the topology",
 )
 def cpu_mem_local(case: Case) -> Iterator[Outcome]:
-    if len(_machine_nodes(case)) < 2:
+    if len(case.nodes) < 2:
         return
     blocks = {block["number"]: block.get("node") for block in case.fact("memory.blocks") or []}
     block_size = case.fact("memory.block_size") or 0
@@ -243,12 +243,12 @@ def cpu_mem_local(case: Case) -> Iterator[Outcome]:
     needs=("cpus.each", "memory.blocks"),
 )
 def cpu_node_empty(case: Case) -> Iterator[Outcome]:
-    if len(_machine_nodes(case)) < 2:
+    if len(case.nodes) < 2:
         return
     left = {one.get("node") for number, one in case.each_cpu.items() if number not in case.owners}
     taken = {block["number"] for block in case.pool_blocks}
     kept = {block.get("node") for block in case.fact("memory.blocks") if block["state"] != "offline" and block["number"] not in taken}
-    for node in sorted((kept & _machine_nodes(case)) - left):
+    for node in sorted((kept & case.nodes) - left):
         message = "the host would keep memory of node {0}, but no CPU of it.".format(node)
         yield fail(message, ("instances",), "leave it a CPU of node {0}, or give that memory away, too".format(node))
 
@@ -263,10 +263,6 @@ def _strangers(case: Case) -> Iterator[Tuple[int, int, List[str]]]:
             theirs = case.owners.get(other) or (["host"] if other in online or other == case.boot_cpu else [])
             if set(theirs) != set(names):
                 yield number, other, theirs
-
-
-def _machine_nodes(case: Case) -> Set[int]:
-    return {one["node"] for one in case.each_cpu.values() if one.get("node") is not None}
 
 
 def _nodes(case: Case, cpus: List[int]) -> Tuple[Dict[int, List[int]], List[int]]:
