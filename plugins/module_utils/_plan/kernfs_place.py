@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 from .._boot import channel as channel_area
 from . import collector, kernfs_pool, ranges
 from .low import Low
-from .memory import Ask, Memory, Region
+from .memory import Memory, Region
 from .place import HOST, Placement
 
 PARK = 0x10000  # bytes of the pool that the kernel keeps for parked CPUs; it is told to be a few pages
@@ -112,9 +112,6 @@ class _Placement(Placement):
             return regions
         node, (start, end) = regions[-1]
         return regions[:-1] + [(node, (start, end - PARK))]
-
-    def _asks(self) -> List[Ask]:
-        return [ask for ask in super()._asks() if not ask.area]
 
     def _low(self) -> Low:
         """The kernel, or mkstock, finds what is needed below 1 MiB."""

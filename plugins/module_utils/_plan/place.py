@@ -10,7 +10,6 @@ the names; where that does not work out, the most demanding first.
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from .._boot import channel as channel_area
@@ -74,6 +73,7 @@ class Placement:
         self.layout, self.facts, self.state = layout, facts, state
         self.findings: List[Finding] = []
         self.conflicts: List[Dict[str, Any]] = []
+        self.areas: List[Ask] = []  # what channels ask of the memory
         every = layout["instances"]
         self.instances = {name: every[name] for name in sorted(every) if every[name]["state"] != "absent"}
         self.kept = {name: one["spec"] for name, one in (state.get("instances") or {}).items() if one.get("spec")}
@@ -159,7 +159,8 @@ class Placement:
         pool = Pool(self.facts, self.state, lambda number, message, hint: self._fail(("pool", "memory", number), message, hint))
         chunks, regions = pool.place(self.layout["pool"]["memory"])
         complete = not self.findings
-        memory = Memory(regions, self.foreign, self._asks())
+        self.areas = self._areas()
+        memory = Memory(regions, self.foreign, self._asks() + self.areas)
         good = [ask for ask in memory.requests if ask.base is None or self._is_given_well(ask, memory.pool)]
         memory.requests = good
         if complete:
@@ -174,11 +175,15 @@ class Placement:
             spec = self.kept.get(name)
             kept = spec["base"] if spec is not None and spec["size"] == size else None
             asks.append(Ask(name, size, wanted["base"], wanted["node"], kept))
-        areas = (self.state.get("made") or {}).get("channels") or {}
+        return asks
+
+    def _areas(self) -> List[Ask]:
+        asks = []
+        known = (self.state.get("made") or {}).get("channels") or {}
         for name, one in sorted(self.layout["channels"].items()):
             size = one["size"] if one["kind"] == "shared_memory" else channel_area.area_size(one["slots"], one["message_size"])
             size = ranges.up(size, ranges.PAGE)
-            there = areas.get(name)
+            there = known.get(name)
             asks.append(Ask(name, size, kept=there["address"] if there and there["size"] == size else None, area=True))
         return asks
 
@@ -204,10 +209,11 @@ class Placement:
 
     def _low(self) -> Low:
         flat = {image: is_flat(self.layout, self.facts, image) for image in self.layout["images"]}
+        linux = {image for image, is_one in flat.items() if not is_one}
         needs = [
             Need(name, self.kept[name].get("low") if name in self.kept else None)
             for name, one in self.instances.items()
-            if not flat[one["image"]]
+            if one["image"] in linux
         ]
         low = Low((self.facts.get("memory") or {}).get("low"), self.foreign, needs)
         self._solve(low)
@@ -274,8 +280,7 @@ class Placement:
         return good
 
     def _ids_are_known(self, machine: Machine, chooser: Chooser) -> None:
-        known = machine.apic_ids
-        lost = set(chain.from_iterable(chooser.owned.values())).difference(cpu for cpu, apic_id in known.items() if apic_id is not None)
+        lost = machine.core_of.keys() - machine.apic_ids.keys()
         for name, cpu in ((name, cpu) for name, cpus in chooser.owned.items() for cpu in cpus if cpu in lost) if lost else ():
             self._fail(
                 ("instances", name, "cpus"),
@@ -287,9 +292,7 @@ class Placement:
 
     def _channels(self, memory: Memory, apic_id: Callable[[str], Optional[int]]) -> Dict[str, Any]:
         placed: Dict[str, Any] = {}
-        for ask in memory.requests:
-            if not ask.area:
-                continue
+        for ask in self.areas:
             one = self.layout["channels"][ask.name]
             self._ends_exist(ask.name, one)
             if not self.findings:

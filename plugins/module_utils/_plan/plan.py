@@ -115,8 +115,16 @@ class _Planner:
         self.have = state.get("instances") or {}
         self.attached = _attached(state)
         self.names, self.specs = _wanted(placed, state, facts, only)
-        self.devices = self._devices()
-        self.states = {name: placed["instances"][name]["state"] for name in self.names}
+        # Ten thousand instances are more than a processor's caches hold: each is looked at as few times as can be.
+        self.states: Dict[str, str] = {}
+        owning: List[str] = []
+        instances = placed["instances"]
+        for name in self.names:
+            one = instances[name]
+            self.states[name] = one["state"]
+            if name in self.specs or one.get("devices"):
+                owning.append(name)
+        self.devices = self._devices(owning)
 
     def run(self) -> List[Step]:
         down, start = self._compare()
@@ -257,10 +265,9 @@ class _Planner:
         """The PCI functions that were taken from the host, with what they are to get back."""
         return self.made.get("devices") or {}
 
-    def _devices(self) -> List[Tuple[str, str]]:
-        """(instance, address) of every PCI function that an instance is to have or keeps."""
-        instances = self.placed["instances"]
-        owning = [(name, self.specs[name]) for name in self.names if name in self.specs or instances[name].get("devices")]
+    def _devices(self, names: List[str]) -> List[Tuple[str, str]]:
+        """(instance, address) of every PCI function that one of these is to have, or that one that the plan is not about keeps."""
+        owning = [(name, self.specs[name]) for name in names]
         if self.only is not None:
             known = set(self.names)
             owning += [(name, one["spec"]) for name, one in self.have.items() if name not in self.only and name not in known]

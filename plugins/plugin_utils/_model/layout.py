@@ -50,7 +50,8 @@ class Layout(Strict):
         """The canonical layout: plain JSON values, every key present, defaults filled in.
 
         Sizes and addresses are bytes, durations seconds, CPU lists sorted lists of int. The canonical form is itself a
-        valid layout, and its canonical form is itself.
+        valid layout, and its canonical form is itself. Instances that ask for the same CPUs by count, or the same memory, share
+        one dictionary: it is to be read, and what changes something takes a copy.
         """
         plain: dict[str, t.Any] = self.model_dump()
         for one in plain["instances"].values():
@@ -59,8 +60,19 @@ class Layout(Strict):
             for gate in GATES:
                 if one["health"] is not None and one["health"][gate] is None:
                     del one["health"][gate]
+        _share(plain["instances"].values())
         plain["channels"] = {name: channel.canonical() for name, channel in self.channels.items()}
         return plain
+
+
+def _share(instances: t.Iterable[dict[str, t.Any]]) -> None:
+    """Keep each wish once: of ten thousand instances most ask for the same, and all of them are read many times."""
+    known: dict[tuple[t.Any, ...], dict[str, t.Any]] = {}
+    for one in instances:
+        for key in ("cpus", "memory"):
+            wish = one[key]
+            if wish.get("ids") is None:
+                one[key] = known.setdefault((key, *wish.values()), wish)
 
 
 def load_layout(raw: t.Any, locator: Locator | None = None) -> dict[str, t.Any]:
