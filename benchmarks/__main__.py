@@ -61,7 +61,11 @@ def measure(parts: Any, sizes: list[int], machines: int, seconds: float) -> dict
             if len(sizes) > 1:
                 told["growth"] = {
                     name: scale.growth(told["scale"], key)
-                    for name, key in (("rules, placement and plan", "together"), ("reading the layout", "read"))
+                    for name, key in (
+                        ("rules, placement and plan", "together"),
+                        ("the same over and over, out of the processor's caches", "repeated"),
+                        ("reading the layout", "read"),
+                    )
                 }
             else:
                 told["growth"] = {}

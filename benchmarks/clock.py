@@ -28,10 +28,12 @@ class Times(NamedTuple):
         return {key: round(value, 3) for key, value in self._asdict().items()}
 
 
-def measure(work: Callable[[], Any], seconds: float = 2.0, least: int = 3, most: int = 200) -> Times:
+def measure(
+    work: Callable[[], Any], seconds: float = 2.0, least: int = 3, most: int = 200, before: Callable[[], Any] | None = None
+) -> Times:
     """Call `work` over and over for about `seconds`, `least` times at least and `most` at most; one call before does not count.
 
-    Work that takes longer than ten times `seconds` is done once.
+    `before` is called before each, and is not measured. Work that takes longer than ten times `seconds` is done once.
     """
     walls: list[float] = []
     cpus: list[float] = []
@@ -42,6 +44,8 @@ def measure(work: Callable[[], Any], seconds: float = 2.0, least: int = 3, most:
         least, seconds, walls, cpus = 1, -1.0, [time.perf_counter() - began], [time.process_time() - used]
     end = time.perf_counter() + seconds
     while len(walls) < least or (time.perf_counter() < end and len(walls) < most):
+        if before is not None:
+            before()
         cpu, wall = time.process_time(), time.perf_counter()
         work()
         walls.append(time.perf_counter() - wall)
@@ -67,6 +71,19 @@ def _of_children() -> float:
     """Seconds of processor time of all programs that were started and have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
+
+
+class Elsewhere:
+    """Fills the processor's caches with something else: what is called next finds them as a program does that calls it once."""
+
+    SIZE = 128 << 20  # bytes, beyond the last cache of the processors that this has been run on
+
+    def __init__(self) -> None:
+        self.other = bytes(self.SIZE - 1) + b"x"
+
+    def __call__(self) -> None:
+        """Read all of it."""
+        self.other.find(b"x")
 
 
 def peak_memory(work: Callable[[], Any]) -> float:

@@ -24,7 +24,7 @@ def test_measured_layout_is_one_that_is_carried_out(count: int) -> None:
     row = scale.row(count, 0.001)
     assert row["instances"] == count
     assert row["steps"] > 2 * count, "each instance is loaded and started"
-    assert set(row["milliseconds"]) == {"read", "judge_alone", "judge", "place", "plan", "together"}
+    assert set(row["milliseconds"]) == {"read", "judge_alone", "judge", "place", "plan", "together", "repeated"}
 
 
 def test_refused_layout_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:

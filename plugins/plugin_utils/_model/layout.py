@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ...module_utils._layout.canonical import GATES
+from ...module_utils._plan import collector
 from .._pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, require
 from .channel import Channel
 from .errors import LayoutErrors, Locator, explain, structural
@@ -75,6 +76,7 @@ def _share(instances: t.Iterable[dict[str, t.Any]]) -> None:
                 one[key] = known.setdefault((key, *wish.values()), wish)
 
 
+@collector.paused
 def load_layout(raw: t.Any, locator: Locator | None = None) -> dict[str, t.Any]:
     """Read a layout as people write it.
 
