@@ -1,7 +1,7 @@
 # Copyright (c) 2026 multikernel.core contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-.PHONY: help setup demo demo-down check test bench bench-lab clean
+.PHONY: help setup demo demo-down check test soak bench bench-lab clean
 .DEFAULT_GOAL := help
 
 help:            ## Show this list
@@ -20,6 +20,10 @@ check:           ## The quick part of the tests (linters, types, unit tests, dri
 test:            ## Every test: sanity, units, artifacts, kernel module, molecule in QEMU
 	@scripts/setup lab
 	@scripts/run scripts/test
+
+soak:            ## Every test with its long runs: 100,000 cuts, millions of hostile calls, every fault (hours)
+	@scripts/setup lab
+	@scripts/run scripts/test --long
 
 bench:           ## Measure: speed by size, start-up, a fleet, a public peer beside it
 	@scripts/run python -m benchmarks

@@ -21,12 +21,18 @@ CACHE = Path(os.environ["MULTIKERNEL_CACHE"])
 WORK = Path(os.environ["MULTIKERNEL_WORK"])
 TREE = Path(os.environ["ANSIBLE_COLLECTIONS_PATH"])
 LOGS = WORK / "log"
+LONG = "MULTIKERNEL_LONG"  # set where the long runs are wanted; tests/testinfra/conftest.py asks for it, too
 SHOWN_ON_FAILURE = 150  # lines
 # Lines that say why, in the words of Ansible, pytest, ansible-test, the kernel harness and compilers; they are said once more at the end.
 REASON = re.compile(r"fatal: \[|\[ERROR\]|ERROR: |^not ok |^E   |^FAILED |: error: ")
 FRAME = re.compile(r"\x1b\[[0-9;]*m|^[\s│]+", re.MULTILINE)  # colours, and the bar that molecule draws beside a playbook
 REASONS: list[str] = []
 REASONS_OF_ONE, REASON_LENGTH = 12, 600
+
+
+def long() -> bool:
+    """Whether the long runs are wanted."""
+    return bool(os.environ.get(LONG))
 
 
 @dataclass(frozen=True)

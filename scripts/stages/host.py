@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .base import TOP, TREE, WORK, Counts, Stage, check, command, counted, pytest, show
+from .base import TOP, TREE, WORK, Counts, Stage, check, command, counted, long, pytest, show
 
 # the release that the lab, the demo and the scenarios boot when they are told no other
 STOCK = subprocess.run([TOP / "scripts/stock-release"], check=True, capture_output=True, text=True).stdout.strip()
@@ -73,7 +73,8 @@ def units() -> Counts:
 
 def crash() -> Counts:
     """Applies, removals and updates cut at every point, over random layouts and histories."""
-    return counted("crash", [sys.executable, "-m", "tests.crash"], limit=600)
+    cuts, limit = ("100000", 7200) if long() else ("3000", 600)
+    return counted("crash", [sys.executable, "-m", "tests.crash", "--cuts", cuts], limit=limit, follow=long())
 
 
 def simulated() -> Counts:

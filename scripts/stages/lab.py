@@ -8,13 +8,13 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-from .base import TOP, WORK, Counts, Stage, check, command, counted, show
+from .base import TOP, WORK, Counts, Stage, check, command, counted, long, show
 from .host import STOCK
 
 
 def kernel() -> Counts:
     """tests/kernel builds mkstock, boots hosts and instances, and counts its own checks."""
-    return counted("kernel", [TOP / "tests/kernel/run"], limit=1800, follow=True)
+    return counted("kernel", [TOP / "tests/kernel/run", *(["--long"] if long() else [])], limit=14400 if long() else 1800, follow=True)
 
 
 def sparse() -> Counts:
@@ -40,7 +40,7 @@ def dkms() -> Counts:
 def scenario(folder: Path) -> Counts:
     """One molecule scenario from create to destroy."""
     name = folder.name
-    status, output = command(f"molecule-{name}", ["molecule", "test", "--scenario-name", name], limit=2700)
+    status, output = command(f"molecule-{name}", ["molecule", "test", "--scenario-name", name], limit=10800 if long() else 2700)
     if status:
         show(output)
         # A failed run keeps its machine only as long as somebody looks at it; here nobody does.

@@ -225,10 +225,15 @@ def main() -> int:
     parser.add_argument("--cpu", default="max", help="QEMU CPU model (default: %(default)s)")
     parser.add_argument("--memory", default="2688", help="memory of the machine in MiB (default: %(default)s)")
     parser.add_argument("--append", default="", help="more kernel parameters for the host")
+    parser.add_argument("--long", action="store_true", help="let suites that draw at random go on for much longer")
     parser.add_argument("--boot-limit", type=float, default=120, metavar="S", help="deadline for the boot (default: %(default)s s)")
-    parser.add_argument("--limit", type=float, default=480, metavar="S", help="deadline for a suite (default: %(default)s s)")
+    parser.add_argument(
+        "--limit", type=float, default=480, metavar="S", help="deadline for a suite, ten times that if --long (default: %(default)s s)"
+    )
     parser.add_argument("--logs", type=Path, help="where consoles are kept (default: below the cache)")
     args = parser.parse_args()
+    if args.long:
+        args.append, args.limit = f"{args.append} mktest_long", 10 * args.limit
     wanted = args.suite or suites
     if unknown := sorted(set(wanted) - set(suites)):
         parser.error(f"no suite {', '.join(unknown)}; there are {', '.join(suites)}")

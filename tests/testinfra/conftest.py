@@ -17,6 +17,13 @@ TROUBLE = re.compile("Oops|BUG:|soft lockup|rcu.*stall|general protection|Call T
 pytest_plugins = ["ansible_collections.multikernel.core.plugins.plugin_utils._testing.fixture"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what takes minutes, but say so."""
+    for item in items if not os.environ.get("MULTIKERNEL_LONG") else ():
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.skip(reason="one of the long runs: make soak"))
+
+
 @pytest.fixture(scope="session")
 def console():
     """The text that came out of one serial port (COM1 is the host's, COM2 to COM4 are those of instances)."""

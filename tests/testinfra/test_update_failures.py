@@ -107,6 +107,7 @@ def test_an_image_that_boots_and_dies(service, updates):
     nothing_came_of_it(service)
 
 
+@pytest.mark.long
 def test_an_image_that_boots_and_is_slow(service, updates):
     instance = {"web": {"image": "service", "cpus": {"count": 1}, "memory": "128MiB", "health": {"channel": "beat", "within": "2s"}}}
     done = updates.run(updates.layout("1", instances=instance), update_health_timeout=2)
@@ -115,6 +116,7 @@ def test_an_image_that_boots_and_is_slow(service, updates):
     nothing_came_of_it(service)
 
 
+@pytest.mark.long
 def test_a_kernel_that_falls_sick_in_its_soak(service, updates):
     done = updates.run(updates.layout("1", {"initrd": "/srv/multikernel/service-sick.cpio.gz"}), update_soak=60)
     assert done.rc == 2
@@ -125,7 +127,7 @@ def test_a_kernel_that_falls_sick_in_its_soak(service, updates):
 
 def test_a_kernel_that_falls_sick_at_work(service, updates):
     before = int(service.status()["switches"])
-    done = updates.run(updates.layout("1", {"initrd": "/srv/multikernel/service-sick.cpio.gz"}), update_soak=1, update_watch=60)
+    done = updates.run(updates.layout("1", {"initrd": "/srv/multikernel/service-sick-at-work.cpio.gz"}), update_soak=1, update_watch=60)
     assert done.rc == 2
     assert TAKEN_BACK in done.text
     assert int(service.status()["switches"]) >= before + 2, "it had been switched to the new one and back"
@@ -135,6 +137,7 @@ def test_a_kernel_that_falls_sick_at_work(service, updates):
 # a host that is not as it was
 
 
+@pytest.mark.long
 def test_the_spare_capacity_was_taken_meanwhile(service, updates):
     """Refused with the reason and with how long a pause would be; then that is permitted, and the requests wait in the router."""
     guest = {
@@ -197,6 +200,7 @@ def test_a_task_of_the_user_fails(service, updates, tmp_path):
     nothing_came_of_it(service)
 
 
+@pytest.mark.long
 def test_a_task_of_the_user_fails_once(service, updates, tmp_path):
     tasks = tmp_path / "fails.yml"
     mark = tmp_path / "failed"
@@ -213,7 +217,14 @@ def test_a_task_of_the_user_fails_once(service, updates, tmp_path):
 # whoever drives it is gone
 
 
-@pytest.mark.parametrize(("stage", "version", "before"), [("begin", "1", "2"), ("watch", "2", "1"), ("switch", "1", "2")])
+KILLED = [
+    pytest.param("begin", "1", "2", marks=pytest.mark.long),
+    pytest.param("watch", "2", "1", marks=pytest.mark.long),
+    ("switch", "1", "2"),
+]
+
+
+@pytest.mark.parametrize(("stage", "version", "before"), KILLED)
 def test_the_controller_is_killed_and_the_same_command_finishes_the_update(host, service, updates, stage, version, before):
     layout = updates.layout(version)
     process = updates.start(layout, update_soak=20, update_watch=20)
@@ -238,6 +249,7 @@ def test_the_controller_is_killed_and_one_command_undoes_the_update(host, servic
     finish(updates, service, layout, "2")
 
 
+@pytest.mark.long
 def test_the_network_to_the_host_goes_away_for_a_while(host, service, updates):
     layout = updates.layout("1")
     process = updates.start(layout, update_soak=5)
@@ -254,7 +266,7 @@ def test_the_network_to_the_host_goes_away_for_a_while(host, service, updates):
     finish(updates, service, updates.layout("2"), "2")
 
 
-@pytest.mark.parametrize("stage", ["begin", "watch", "switch"])
+@pytest.mark.parametrize("stage", [pytest.param("begin", marks=pytest.mark.long), pytest.param("watch", marks=pytest.mark.long), "switch"])
 def test_the_host_loses_its_power_in_the_middle(host, service, updates, stage):
     layout = updates.layout("1")
     process = updates.start(layout, update_soak=30, update_watch=30)
