@@ -66,7 +66,7 @@ def reaches(host, stage: str, process) -> None:
         "watch": "grep -q web.next /var/lib/multikernel/state.json",
         "switch": "grep -q web.old /var/lib/multikernel/state.json",
     }[stage]
-    end = time.monotonic() + 120
+    end = time.monotonic() + 300
     while host.run(sign).rc:
         assert process.poll() is None, "the play ended before it came so far"
         assert time.monotonic() < end

@@ -1,13 +1,14 @@
 # Copyright (c) 2026 multikernel.core contributors
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Files that survive a power cut: written beside, synced, renamed over; mode 0600."""
+"""Files that survive a power cut: written beside, synced, renamed over; mode 0600. An OSError that leaves here names the file."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from typing import Any, Optional
+from typing import Any, Iterator, Optional
 
 
 def replace(path: str, text: str) -> None:
@@ -17,11 +18,13 @@ def replace(path: str, text: str) -> None:
     beside = path + ".new"
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        write_all(handle, text.encode())
-        os.fsync(handle)
+        with naming(path):
+            write_all(handle, text.encode())
+            os.fsync(handle)
     finally:
         os.close(handle)
-    os.rename(beside, path)
+    with naming(path):
+        os.rename(beside, path)
     sync_folder(folder)
 
 
@@ -31,11 +34,19 @@ def replace_json(path: str, value: Any) -> None:
 
 
 def read_json(path: str) -> Optional[Any]:
-    """The JSON value at path; None when there is no file or it holds something else."""
+    """The JSON value at path; None when there is no file that can be read, or it holds something else."""
     try:
-        with open(path, encoding="utf-8") as file:
+        return recall_json(path)
+    except OSError:
+        return None
+
+
+def recall_json(path: str) -> Optional[Any]:
+    """As read_json, but a file that is there and cannot be read is an OSError: what is remembered is never taken for nothing."""
+    try:
+        with naming(path), open(path, encoding="utf-8") as file:
             return json.load(file)
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
 
 
@@ -58,6 +69,24 @@ def sync_folder(folder: str) -> None:
     """Make a rename or an unlink in folder durable."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(handle)
+        with naming(folder):
+            os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextlib.contextmanager
+def naming(path: str) -> Iterator[None]:
+    """Let an OSError name this file: a call on an open file does not know what it is about, and one on two files names both."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            error.filename, error.filename2 = path, None
+        raise
+
+
+def reason(error: OSError) -> str:
+    """What is wrong with which file, for a sentence."""
+    said = error.strerror or str(error)
+    return "%s: %s" % (error.filename, said) if error.filename else said

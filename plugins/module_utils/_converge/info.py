@@ -14,7 +14,7 @@ from .._layout import canonical
 from .._plan.place import PlacementError
 from .._plan.steps import Step
 from .._rules import engine
-from . import carried, history, recover
+from . import carried, files, history, recover
 from .journal import Journal
 from .run import ApplyError, Options, check_shape, image_paths, instances
 from .store import Store
@@ -31,7 +31,10 @@ def info(layout: Optional[Dict[str, Any]] = None, system: Optional[Any] = None, 
     machine = system if system is not None else System()
     store = Store(machine.root)
     kept = carried.state(machine)
-    cut = Journal(machine.root).interrupted()
+    try:
+        cut = Journal(machine.root).interrupted()
+    except OSError as error:
+        raise ApplyError("what an apply wrote down cannot be read: %s" % files.reason(error)) from error
     facts = machine.facts(sorted({*image_paths(layout), *images}), recover.topology(cut, kept))
     dialect = choose(facts, machine, Options.health_timeout, {}, "auto", (), kept)
     try:

@@ -53,8 +53,9 @@ class Journal:
         line = {"apply": self.apply, "kind": kind, "time": round(time.time(), 3)}
         line.update(record or {})
         text = json.dumps(line, sort_keys=True)
-        files.write_all(self._handle, ("%s %s\n" % (_sum(text), text)).encode())
-        os.fsync(self._handle)
+        with files.naming(self.path):
+            files.write_all(self._handle, ("%s %s\n" % (_sum(text), text)).encode())
+            os.fsync(self._handle)
 
     def note(self, kind: str, record: Optional[Record] = None) -> None:
         """Write one record if that can be done: taking back a change matters more than writing down that it is taken back."""
@@ -64,7 +65,8 @@ class Journal:
     def end(self, result: str) -> None:
         """Close the apply: `applied`, `undone` or `recovered`."""
         self.note("end", {"result": result})
-        os.close(self._handle)
+        with contextlib.suppress(OSError):
+            os.close(self._handle)
         self._handle, self.apply = -1, None
 
     def interrupted(self) -> List[Record]:

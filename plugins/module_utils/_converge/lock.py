@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import getpass
 import json
@@ -58,13 +59,16 @@ class Lock:
         return self
 
     def __exit__(self, *_error: Any) -> None:
-        os.ftruncate(self._handle, 0)
+        self._note(None)
         os.close(self._handle)
         self._handle = -1
 
-    def _note(self, holder: Dict[str, Any]) -> None:
-        os.ftruncate(self._handle, 0)
-        os.pwrite(self._handle, json.dumps(holder).encode(), 0)
+    def _note(self, holder: Optional[Dict[str, Any]]) -> None:
+        """Say who holds the lock, for others to read. It is held all the same where that cannot be written, on a full /run for instance."""
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._handle, 0)
+            if holder is not None:
+                os.pwrite(self._handle, json.dumps(holder).encode(), 0)
 
     def _who(self, handle: int) -> str:
         waited = "after waiting %g s" % self.timeout

@@ -17,7 +17,7 @@ from .._plan import collector
 from .._plan.place import PlacementError
 from .._plan.steps import Step
 from .._rules import engine
-from . import carried, history, recover, remember, text, underway
+from . import carried, files, history, recover, remember, text, underway
 from .base import ApplyError
 from .execute import StepFailed, execute, undo
 from .journal import Journal
@@ -136,9 +136,12 @@ class Run:
     def _attempt(self) -> Result:
         try:
             return self._attempt_opened()
-        except (ApplyError, DialectError) as error:
+        except (ApplyError, DialectError, OSError) as error:
             if self.dialect is not None:
                 self.dialect.close()
+            if isinstance(error, OSError):
+                sentence = "this host cannot be read, so nothing was begun: %s" % files.reason(error)
+                raise ApplyError(sentence, changed=bool(self.recovered)) from error
             if isinstance(error, DialectError):  # the host cannot be read; what was changed was undone, or raised an ApplyError
                 raise ApplyError(str(error), changed=bool(self.recovered)) from error
             raise
@@ -174,7 +177,8 @@ class Run:
         try:
             self.recovered, stuck = recover.recover(self.cut, self.journal, self.store, self.dialect, self.facts)
         except OSError as error:
-            raise ApplyError("an earlier apply was cut off, and what is undone of it cannot be written down: %s" % error) from error
+            sentence = "an earlier apply was cut off, and what is undone of it cannot be written down: %s" % files.reason(error)
+            raise ApplyError(sentence) from error
         if stuck:
             raise ApplyError(
                 "an earlier apply was cut off and could not be undone: " + "; ".join(stuck), undone=self.recovered, stuck=stuck
@@ -232,7 +236,8 @@ class Run:
         try:
             self.journal.begin({"digest": self.digest, "boot_id": self.facts["boot_id"], "topology": self.facts["cpus"]["each"]})
         except OSError as error:
-            raise ApplyError("the journal cannot be written, so nothing was changed: %s" % error, changed=bool(self.recovered)) from error
+            sentence = "the journal cannot be written, so nothing was changed: %s" % files.reason(error)
+            raise ApplyError(sentence, changed=bool(self.recovered)) from error
         try:
             execute(work, self.dialect, self.journal, result["steps"])
             seen = self._settle(work, steps, previous, result)
@@ -268,7 +273,7 @@ class Run:
         except DialectError as error:
             sentence = "what was done cannot be read back: %s" % error
         except OSError as error:
-            sentence = "what was done cannot be written down: %s" % error
+            sentence = "what was done cannot be written down: %s" % files.reason(error)
         undone, stuck = undo(work, self.dialect, self.journal)
         raise StepFailed(str(sentence), None, result["steps"], undone, stuck, [])
 

@@ -18,6 +18,7 @@ import os
 from typing import Any, Dict, List, Optional
 
 from . import files
+from .base import ApplyError
 
 LAYOUT = "etc/multikernel/layout.json"
 STATE = "var/lib/multikernel/state.json"
@@ -32,13 +33,13 @@ class Store:
         self.root = root
 
     def state(self) -> Optional[Dict[str, Any]]:
-        """What was remembered by the last apply that was committed, None when there was none."""
-        kept = files.read_json(self._path(STATE))
+        """What was remembered by the last apply that was committed, None when there was none. Raises ApplyError where it cannot be read."""
+        kept = self._recall(STATE)
         return kept if isinstance(kept, dict) and kept.get("version") == 1 else None
 
     def desired(self) -> Optional[Dict[str, Any]]:
         """The layout that this host is to have, None when there is none."""
-        layout = files.read_json(self._path(LAYOUT))
+        layout = self._recall(LAYOUT)
         return layout if isinstance(layout, dict) else None
 
     def layout(self, digest: str) -> Optional[Dict[str, Any]]:
@@ -77,6 +78,12 @@ class Store:
             files.remove(self._path(LAYOUT))
         elif layout != self.desired():
             files.replace_json(self._path(LAYOUT), layout)
+
+    def _recall(self, path: str) -> Optional[Any]:
+        try:
+            return files.recall_json(self._path(path))
+        except OSError as error:
+            raise ApplyError("what is remembered of this host cannot be read, so nothing was begun: %s" % files.reason(error)) from error
 
     def _layout_path(self, digest: str) -> str:
         return self._path("%s/%s.json" % (LAYOUTS, digest))

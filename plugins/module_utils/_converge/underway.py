@@ -42,7 +42,10 @@ class Record:
 
     def read(self) -> Optional[Dict[str, Any]]:
         """The update that is under way, None without one."""
-        kept = files.read_json(self.path)
+        try:
+            kept = files.recall_json(self.path)
+        except OSError as error:
+            raise ApplyError("whether an update is under way cannot be read, so nothing was begun: %s" % files.reason(error)) from error
         return kept if isinstance(kept, dict) and kept.get("version") == 1 else None
 
     def write(self, record: Dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ from .._plan import successor
 from .._plan.place import PlacementError
 from .._plan.steps import Step
 from .._plan.successor import NEXT, OLD
-from . import health, history, underway
+from . import files, health, history, underway
 from .base import ApplyError
 from .run import Options, Result, Run, check_shape, locked
 from .store import Store
@@ -101,7 +101,7 @@ class _Update:
             }
             return stages[stage]()
         except OSError as error:
-            raise ApplyError("how far the update is cannot be written down: %s; %s" % (error, self._now())) from error
+            raise ApplyError("how far the update is cannot be written down: %s; %s" % (files.reason(error), self._now())) from error
 
     # begin
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from .._converge import carried, health
+from .._converge.base import ApplyError
 from .._converge.journal import Journal
 from .._converge.lock import Lock, LockError
 from .._converge.store import Store
@@ -52,7 +53,7 @@ def leave(system: Any, wish: Wish, check: bool = False, ways: Any = calls) -> Re
             told = _prepared(system, wish)
             _go(system, wish, told["cmdline"], ways)
             return told
-    except LockError as error:
+    except (LockError, ApplyError) as error:
         raise HandoverError(str(error)) from error
 
 
@@ -87,15 +88,15 @@ def _prepared(system: Any, wish: Wish) -> Result:
 
 
 def _go(system: Any, wish: Wish, line: str, ways: Any) -> None:
-    kept = carried.state(system)
     loaded = False
     try:
+        kept = carried.state(system)
         if kept is not None and kept.get("apply"):
             system.write(carried.WORD, carried.word(kept))
         ways.load(wish.kernel, wish.initrd, line)
         loaded = True
         ways.leave(DELAY)
-    except (OSError, DialectError) as error:
+    except (OSError, DialectError, ApplyError) as error:
         if loaded:
             ways.unload()
         raise HandoverError("the host stays in its kernel: %s" % error, changed=False) from error

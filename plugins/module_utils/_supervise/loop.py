@@ -71,7 +71,7 @@ class Supervisor:
         """One look, and what follows from it."""
         try:
             seen = self.watch.seen()
-        except (OSError, DialectError) as error:
+        except (OSError, DialectError, ApplyError) as error:
             self._say(ERROR, "the host cannot be observed: %s" % error)
             self.systemd.alive()
             return
