@@ -64,7 +64,10 @@ def stage(record: Optional[Dict[str, Any]], kept: Optional[Dict[str, Any]], boot
     state = kept or {}
     here = boot_id == record["boot_id"] == state.get("boot_id")
     instances = state.get("instances") or {} if here else {}
-    name, switched = record["instance"], record["switched"] or state.get("digest") == record["digest"] != record["present"]
+    name, switched = record["instance"], record["switched"]
+    if record["present"] != record["digest"] and state.get("digest") in (record["present"], record["digest"]):
+        # what was committed counts: the record is written behind it, and the process may have ended between the two
+        switched = state["digest"] == record["digest"]
     if name + NEXT in instances:
         return BEGUN
     if name + OLD in instances:

@@ -76,7 +76,10 @@ class Placement:
         self.areas: List[Ask] = []  # what channels ask of the memory
         every = layout["instances"]
         self.instances = {name: every[name] for name in sorted(every) if every[name]["state"] != "absent"}
-        self.kept = {name: one["spec"] for name, one in (state.get("instances") or {}).items() if one.get("spec")}
+        # Of one that is to be defined only, nothing is kept: the next placement, when it is gone, is to be the same as this one.
+        defined = {name for name, one in self.instances.items() if one["state"] == "defined"}
+        had = state.get("instances") or {}
+        self.kept = {name: one["spec"] for name, one in had.items() if one.get("spec") and name not in defined}
         foreign = (state.get("foreign") or {}).get("instances") or []
         self.foreign = [one for other in foreign for one in ranges.sized(other["memory"])]
         self.foreign_cpus = {cpu for other in foreign for cpu in other["cpus"]}

@@ -133,7 +133,8 @@ class _Planner:
         # A load writes the areas of its channels anew, so the host leaves those of an instance that is loaded again, too.
         loaded = [name for name in sorted(set(load) | set(down)) if name in self.have and self.have[name]["state"] == "loaded"]
         wanted = [step for name in loaded for step in _take_down(name, self.have[name], self.attached)] + unload
-        wanted += [step for name in down if name not in loaded for step in _take_down(name, self.have[name], self.attached)]
+        again = () if unload else self._loaded(down)
+        wanted += [step for name in down if name not in loaded for step in _take_down(name, self.have[name], self.attached, again)]
         wanted += self._release() + self._acquire()
         wanted += self._start(self._writers_first(start))
         for name in load:
@@ -224,6 +225,11 @@ class _Planner:
         if not rows:
             return [], load
         return [steps.unload(None, tuple(steps.load(self.have[name]["spec"]) for name in old_loads))], load
+
+    def _loaded(self, down: List[str]) -> Tuple[Step, ...]:
+        """Loads of what stays in the kernel's list while others stop: to start one of those again, the list is emptied."""
+        kept = [one["spec"] for name, one in sorted(self.have.items()) if one["state"] == "loaded" and name not in down]
+        return tuple(steps.load(spec) for spec in kept)
 
     def _release(self) -> List[Step]:
         taken = [cpu for cpu in self.made.get("cpus") or [] if cpu not in self.online]
@@ -400,14 +406,14 @@ class _Planner:
         return one
 
 
-def _take_down(name: str, one: Dict[str, Any], attached: Set[str]) -> List[Step]:
-    """Detach and stop one instance. What was running comes back when the plan is undone. A channel to another instance is looked after
-    until this one is stopped, so that the other is told."""
+def _take_down(name: str, one: Dict[str, Any], attached: Set[str], loaded: Tuple[Step, ...] = ()) -> List[Step]:
+    """Detach and stop one instance. What was running comes back when the plan is undone, and what is loaded with it. A channel to another
+    instance is looked after until this one is stopped, so that the other is told."""
     known = [channel for channel in one["spec"]["channels"] if specs.host_has(channel) and channel["name"] in attached]
     channels = [channel for channel in known if HOST in channel["between"]]
     again: Tuple[Step, ...] = ()
     if one["state"] in ALIVE:
-        again = (steps.stop(one["spec"]), steps.unload()) + tuple(steps.start(one["spec"], one.get("health"), bool(known)))
+        again = (steps.stop(one["spec"]), steps.unload()) + tuple(steps.start(one["spec"], one.get("health"), bool(known))) + loaded
     wanted = [steps.channel_detach(channel, name) for channel in channels]
     if one["state"] != "loaded":
         wanted.append(steps.stop(one["spec"], again))

@@ -23,6 +23,17 @@ def first(**changes):
     return made
 
 
+def how_far(digest, switched):
+    """The stage of an update by stop and start, of what its record says and what was committed."""
+    record = {"instance": "web", "way": "stop-start", "boot_id": "b", "present": "old", "digest": "new", "switched": switched}
+    return underway.stage(record, {"boot_id": "b", "digest": digest, "instances": {}}, "b")
+
+
+def test_what_was_committed_counts_when_the_record_was_not_written_any_more():
+    assert (how_far("old", switched=True), how_far("new", switched=False)) == ("begun", "switched")
+    assert (how_far("old", switched=False), how_far("new", switched=True)) == ("begun", "switched")
+
+
 def second(**changes):
     made = copy.deepcopy(first(**changes))
     made["instances"]["web"]["cmdline"] = "new"

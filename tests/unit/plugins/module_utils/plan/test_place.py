@@ -275,6 +275,12 @@ def test_what_runs_keeps_its_place():
     assert placed["instances"]["aaa"]["placed"]["cpus"] == [1]
 
 
+def test_nothing_is_kept_of_what_is_defined_only():
+    """What was loaded and is to be defined only is placed as it will be when it is gone, so that its channels do not move then."""
+    chosen = simulated.layout(instances={"aaa": instance(), "web": instance(state="defined")})
+    assert place(chosen, facts(), kept("web"))["instances"] == place(chosen, facts())["instances"]
+
+
 def test_what_the_layout_asks_for_beats_what_is_there():
     placed = place(layout(web=instance(memory={"size": 32 * MIB}, cpus={"count": 2})), facts(), kept("web"))
     web = placed["instances"]["web"]["placed"]

@@ -332,6 +332,15 @@ def test_what_was_running_is_started_again_by_the_inverse_of_its_stop():
     assert ended.undo == ()
 
 
+def test_what_is_loaded_is_loaded_again_by_the_inverse_of_a_stop():
+    """To start an instance again, the kernel's list is emptied: what is only loaded would be gone with it."""
+    old = simulated.layout(instances={"web": instance(), "db": instance(state="loaded")}, channels={}, policy=ALLOW)
+    new = simulated.layout(instances={"db": instance(state="loaded")}, channels={}, policy=ALLOW)
+    stop = next(step for step in Host().have(old).plan(new) if step.do == "stop")
+    assert stop.instance == "web"
+    assert words(stop.undo)[-1] == "load db"
+
+
 def test_a_step_survives_the_journal():
     for step in every_step():
         assert steps.from_record(step.record()) == step
