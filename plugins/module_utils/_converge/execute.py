@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 
 from .._dialect.base import DialectError, Drift, InstanceError
 from .._plan.steps import Step
+from . import files
 from .journal import Journal
 
 
@@ -43,12 +44,19 @@ def execute(steps: Sequence[Step], dialect: Any, journal: Journal, results: List
             outcome = dialect.perform(step)
             journal.write("done", {"number": number, "result": outcome})
         except Exception as error:  # whatever went wrong, the host must not stay half changed
-            sentence = str(error) if isinstance(error, (DialectError, OSError)) else "%s failed unexpectedly: %r" % (step.say, error)
+            sentence = _sentence(step, error)
             journal.note("failed", {"number": number, "error": sentence})
             console = list(error.console) if isinstance(error, InstanceError) else []
             undone, stuck = undo(steps[: number + 1], dialect, journal)
             raise StepFailed(sentence, step.instance, results, undone, stuck, console, isinstance(error, Drift)) from error
         results.append({"do": step.do, "say": step.say, "seconds": round(time.monotonic() - begin, 3), "result": outcome})
+
+
+def _sentence(step: Step, error: Exception) -> str:
+    """Why a step failed; what is neither the kernel's word nor a file's is a fault of ours."""
+    if isinstance(error, OSError):
+        return "cannot %s: %s" % (step.say, files.reason(error))
+    return str(error) if isinstance(error, DialectError) else "%s failed unexpectedly: %r" % (step.say, error)
 
 
 def undo(steps: Sequence[Step], dialect: Any, journal: Journal) -> Tuple[List[str], List[str]]:
@@ -61,7 +69,8 @@ def undo(steps: Sequence[Step], dialect: Any, journal: Journal) -> Tuple[List[st
         # An instance that was to be stopped and still runs needs no start; starting it would overwrite it. An undo that was cut off
         # may have started it and left its image in the kernel's list, where the next boot would find it.
         if step.do == "stop" and todo and dialect.alive(step.args["spec"]):
-            todo = tuple(one for one in todo if one.do == "unload" and not one.args)[:1]
+            others = tuple(one for one in todo if one.do == "load" and one.instance != step.instance)
+            todo = tuple(one for one in todo if one.do == "unload" and not one.args)[:1] + others
         for back in todo:
             journal.note("undo", {"step": back.record()})
             try:
