@@ -59,10 +59,15 @@ def _sentence(step: Step, error: Exception) -> str:
     return str(error) if isinstance(error, DialectError) else "%s failed unexpectedly: %r" % (step.say, error)
 
 
-def undo(steps: Sequence[Step], dialect: Any, journal: Journal) -> Tuple[List[str], List[str]]:
-    """Take steps back, last one first, going on when one cannot be taken back. Returns (what was undone, what was not), sentences."""
+def undo(steps: Sequence[Step], dialect: Any, journal: Journal, before: Sequence[Dict[str, Any]] = ()) -> Tuple[List[str], List[str]]:
+    """Take steps back, last one first, going on when one cannot be taken back. Returns (what was undone, what was not), sentences.
+
+    before: records of inverses that an undo which was cut off has done. They are not done again: what came after them may have put
+    something else in the place of what they took away.
+    """
     undone: List[str] = []
     stuck: List[str] = []
+    left = list(before)
     dialect.system.stopped = None  # who asked for the end waits for it
     for step in reversed(steps):
         todo = step.undo
@@ -71,6 +76,8 @@ def undo(steps: Sequence[Step], dialect: Any, journal: Journal) -> Tuple[List[st
         if step.do == "stop" and todo and dialect.alive(step.args["spec"]):
             others = tuple(one for one in todo if one.do == "load" and one.instance != step.instance)
             todo = tuple(one for one in todo if one.do == "unload" and not one.args)[:1] + others
+        elif left:
+            todo = tuple(one for one in todo if not _taken(one, left))
         for back in todo:
             journal.note("undo", {"step": back.record()})
             try:
@@ -83,3 +90,12 @@ def undo(steps: Sequence[Step], dialect: Any, journal: Journal) -> Tuple[List[st
             if not outcome.get("already"):
                 undone.append(back.say)
     return undone, stuck
+
+
+def _taken(step: Step, records: List[Dict[str, Any]]) -> bool:
+    """Whether a record of this step is there; it is taken out then."""
+    record = step.record()
+    if record not in records:
+        return False
+    records.remove(record)
+    return True

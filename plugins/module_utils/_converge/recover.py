@@ -19,7 +19,8 @@ from .store import Store
 def recover(cut: Sequence[Record], journal: Journal, store: Store, dialect: Any, facts: Dict[str, Any]) -> Tuple[List[str], List[str]]:
     """Undo the apply whose journal records are cut. Returns (what was undone, what could not be), sentences.
 
-    Every inverse looks before it acts, so that it does no harm to take back what was never done, or twice.
+    Every inverse looks before it acts, so that it does no harm to take back what was never done, or what was taken back in the very
+    moment of the cut; what an earlier recovery has written down as undone is not touched again.
     """
     kept = carried.state(dialect.system)
     journal.resume(cut[0]["apply"])
@@ -37,7 +38,7 @@ def recover(cut: Sequence[Record], journal: Journal, store: Store, dialect: Any,
     for record in cut:
         if record["kind"] in ("done", "undone") and (record["result"] or {}).get("nonce"):
             dialect.nonces[_instance(record, cut)] = record["result"]["nonce"]
-    undone, stuck = undo(begun, dialect, journal)
+    undone, stuck = undo(begun, dialect, journal, [record["step"] for record in cut if record["kind"] == "undone"])
     store.commit(remember.undone(previous, begun, dialect))
     if stuck:
         journal.note("stuck", {"error": "; ".join(stuck)})
