@@ -58,6 +58,7 @@ class Stage:
     promise: str
     run: Callable[[], Counts]
     quick: bool = False
+    long: bool = False  # only where it is named, or with the long runs
     beside: bool = False  # may run at the same time as its neighbours in the list that may, too
 
 

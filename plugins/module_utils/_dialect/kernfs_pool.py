@@ -127,19 +127,21 @@ def _difference(
     had: Set[int],
 ) -> Difference:
     """(CPUs to add, CPUs to remove, chunks to add, chunks to remove) that are still to be sent."""
-    there = {one["base"]: one for one in now["memory"]}
-    fresh = [one for one in now["memory"] if one["base"] not in had]
-    gone = [one for one in memory_remove if one["base"] in there]
+    there = {(one["base"], one["size"]) for one in now["memory"]}
+    # where a chunk of ours was, the kernel may have put another one since
+    again = {one["base"] for one in memory_add if "base" in one}
+    fresh = [one for one in now["memory"] if one["base"] not in had or one["base"] in again]
+    gone = [one for one in memory_remove if (one["base"], one["size"]) in there]
     for wish in memory_take:
         one = next((one for one in fresh if _is_like(one, wish)), None)
         if one is not None:
             fresh.remove(one)
             gone.append(one)
     missing = []
-    for wish in [one for one in memory_add if one.get("base") not in there]:
-        one = next((one for one in fresh if _is_like(one, wish)), None)
-        if one is not None:
-            fresh.remove(one)
+    for wish in memory_add:
+        like = [one for one in fresh if _is_like(one, wish)]
+        if like:  # the very chunk if it is there, else any of its kind
+            fresh.remove(next((one for one in like if one["base"] == wish.get("base")), like[0]))
         else:
             missing.append(wish)
     members = set(now["cpus"])

@@ -123,7 +123,9 @@ class _Planner:
         less, more = self._handovers()
         todo += less + pool + more
         if self.create:
-            todo.append(kernfs_steps.create([self.specs[name] for name in sorted(self.create)]))
+            # those that have a number first: the kernel picks the lowest free one for the others, and would take it away
+            ordered = sorted(self.create, key=lambda name: (self.specs[name]["id"] is None, name))
+            todo.append(kernfs_steps.create([self.specs[name] for name in ordered]))
         todo += self._devices()
         todo += [kernfs_steps.load(self.specs[name]) for name in sorted(self.load)]
         todo += self._channels()

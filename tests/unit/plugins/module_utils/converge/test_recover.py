@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import contextlib
 import copy
+from types import SimpleNamespace
 
 import pytest
-from ansible_collections.multikernel.core.plugins.module_utils._converge import files, journal, run
+from ansible_collections.multikernel.core.plugins.module_utils._converge import execute, files, journal, run
+from ansible_collections.multikernel.core.plugins.module_utils._plan import steps
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils import simulated
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated import Crash, Machine
 
@@ -241,3 +243,21 @@ def test_a_strict_stop_that_is_cut_behind_the_first_cpu_is_finished_before_the_m
     run.apply(two(), system=machine)
     assert machine.running() == was
     check_ownership(machine)
+
+
+def test_what_was_written_down_as_undone_is_not_taken_back_once_more():
+    """Something else may stand in its place by then."""
+    done = []
+
+    class Dialect:
+        system = SimpleNamespace(stopped=None)
+
+        def perform(self, step):
+            done.append(step.say)
+            return {}
+
+    begun = [steps.cpu_offline(1), steps.cpu_offline(2)]
+    silent = SimpleNamespace(note=lambda *_record: None)
+    undone, stuck = execute.undo(begun, Dialect(), silent, [begun[1].undo[0].record()])
+    assert done == undone == ["bring CPU 1 online in the host"]
+    assert stuck == []
