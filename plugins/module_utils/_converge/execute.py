@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Collection, Dict, List, Sequence, Set, Tuple
 
 from .._dialect.base import DialectError, Drift, InstanceError
 from .._plan.steps import Step
@@ -59,26 +59,24 @@ def _sentence(step: Step, error: Exception) -> str:
     return str(error) if isinstance(error, DialectError) else "%s failed unexpectedly: %r" % (step.say, error)
 
 
-def undo(steps: Sequence[Step], dialect: Any, journal: Journal, before: Sequence[Dict[str, Any]] = ()) -> Tuple[List[str], List[str]]:
+def undo(steps: Sequence[Step], dialect: Any, journal: Journal, taken: Collection[int] = ()) -> Tuple[List[str], List[str]]:
     """Take steps back, last one first, going on when one cannot be taken back. Returns (what was undone, what was not), sentences.
 
-    before: records of inverses that an undo which was cut off has done. They are not done again: what came after them may have put
-    something else in the place of what they took away.
+    taken: numbers of the steps that an undo which was cut off has taken back wholly. That is not done again: what came after them may
+    have put something else in the place of what they took away. One that was taken back in part is taken back from its beginning, as
+    an inverse of several steps begins with what makes sure of the rest.
     """
     undone: List[str] = []
     stuck: List[str] = []
-    left = list(before)
     dialect.system.stopped = None  # who asked for the end waits for it
-    for step in reversed(steps):
-        todo = step.undo
+    for number, step in reversed(list(enumerate(steps))):
+        todo = step.undo if number not in taken else ()
         # An instance that was to be stopped and still runs needs no start; starting it would overwrite it. An undo that was cut off
         # may have started it and left its image in the kernel's list, where the next boot would find it.
         if step.do == "stop" and todo and dialect.alive(step.args["spec"]):
             others = tuple(one for one in todo if one.do == "load" and one.instance != step.instance)
             todo = tuple(one for one in todo if one.do == "unload" and not one.args)[:1] + others
-        elif left:
-            todo = tuple(one for one in todo if not _taken(one, left))
-        for back in todo:
+        for left, back in zip(range(len(todo) - 1, -1, -1), todo):
             journal.note("undo", {"step": back.record()})
             try:
                 outcome = dialect.perform(back)
@@ -86,16 +84,12 @@ def undo(steps: Sequence[Step], dialect: Any, journal: Journal, before: Sequence
                 journal.note("stuck", {"error": str(error)})
                 stuck.append("%s: %s" % (back.say, error))
                 break
-            journal.note("undone", {"step": back.record(), "result": outcome})
+            journal.note("undone", {"step": back.record(), "result": outcome, "number": number, "left": left})
             if not outcome.get("already"):
                 undone.append(back.say)
     return undone, stuck
 
 
-def _taken(step: Step, records: List[Dict[str, Any]]) -> bool:
-    """Whether a record of this step is there; it is taken out then."""
-    record = step.record()
-    if record not in records:
-        return False
-    records.remove(record)
-    return True
+def taken_back(records: Sequence[Dict[str, Any]]) -> Set[int]:
+    """The numbers of the steps that the journal's records say were taken back, to the last step of their inverse."""
+    return {record["number"] for record in records if record["kind"] == "undone" and record.get("left") == 0}

@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 from .._plan import steps as plan_steps
 from .._rules.finding import Finding
 from . import carried, remember
-from .execute import undo
+from .execute import taken_back, undo
 from .journal import Journal, Record
 from .store import Store
 
@@ -20,7 +20,7 @@ def recover(cut: Sequence[Record], journal: Journal, store: Store, dialect: Any,
     """Undo the apply whose journal records are cut. Returns (what was undone, what could not be), sentences.
 
     Every inverse looks before it acts, so that it does no harm to take back what was never done, or what was taken back in the very
-    moment of the cut; what an earlier recovery has written down as undone is not touched again.
+    moment of the cut; a step that an earlier recovery has written down as taken back wholly is not touched again.
     """
     kept = carried.state(dialect.system)
     journal.resume(cut[0]["apply"])
@@ -38,7 +38,7 @@ def recover(cut: Sequence[Record], journal: Journal, store: Store, dialect: Any,
     for record in cut:
         if record["kind"] in ("done", "undone") and (record["result"] or {}).get("nonce"):
             dialect.nonces[_instance(record, cut)] = record["result"]["nonce"]
-    undone, stuck = undo(begun, dialect, journal, [record["step"] for record in cut if record["kind"] == "undone"])
+    undone, stuck = undo(begun, dialect, journal, taken_back(cut))
     store.commit(remember.undone(previous, begun, dialect))
     if stuck:
         journal.note("stuck", {"error": "; ".join(stuck)})

@@ -245,19 +245,50 @@ def test_a_strict_stop_that_is_cut_behind_the_first_cpu_is_finished_before_the_m
     check_ownership(machine)
 
 
-def test_what_was_written_down_as_undone_is_not_taken_back_once_more():
+class Written:
+    """A dialect and a journal that only write down; the power goes before inverse number `cut`."""
+
+    system = SimpleNamespace(stopped=None)
+
+    def __init__(self, cut=None):
+        self.done, self.records, self.cut = [], [], cut
+
+    def alive(self, _spec):
+        """As on the RFC's kernel, which tells nothing."""
+        return False
+
+    def perform(self, step):
+        """Note it."""
+        if len(self.done) == self.cut:
+            raise Crash()
+        self.done.append(step.say)
+        return {}
+
+    def note(self, kind, record):
+        """Note that, too."""
+        self.records.append(dict(record, kind=kind))
+
+
+def test_what_was_taken_back_wholly_is_not_taken_back_once_more():
     """Something else may stand in its place by then."""
-    done = []
-
-    class Dialect:
-        system = SimpleNamespace(stopped=None)
-
-        def perform(self, step):
-            done.append(step.say)
-            return {}
-
     begun = [steps.cpu_offline(1), steps.cpu_offline(2)]
-    silent = SimpleNamespace(note=lambda *_record: None)
-    undone, stuck = execute.undo(begun, Dialect(), silent, [begun[1].undo[0].record()])
-    assert done == undone == ["bring CPU 1 online in the host"]
+    first, second = Written(cut=1), Written()
+    with pytest.raises(Crash):
+        execute.undo(begun, first, first)
+    undone, stuck = execute.undo(begun, second, second, execute.taken_back(first.records))
+    assert first.done == ["bring CPU 2 online in the host"]
+    assert second.done == undone == ["bring CPU 1 online in the host"]
     assert stuck == []
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 4])
+def test_what_was_taken_back_in_part_is_taken_back_from_its_beginning(cut):
+    """Half a restart may have left a kernel running, which nothing tells of; its first step is the stop once more."""
+    spec = {"name": "web", "cpus": [1], "base": 0x40000000, "image": {"name": "debian", "kernel": "/boot/vmlinuz"}, "channels": []}
+    begun = [steps.stop(spec, (steps.stop(spec), steps.unload(), *steps.start(spec, None)))]
+    first, second = Written(cut), Written()
+    with pytest.raises(Crash):
+        execute.undo(begun, first, first)
+    execute.undo(begun, second, second, execute.taken_back(first.records))
+    assert first.done == second.done[:cut]
+    assert second.done[0] == "stop web (CPU 1)" and len(second.done) == len(begun[0].undo)
