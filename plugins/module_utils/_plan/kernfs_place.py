@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 from .._boot import channel as channel_area
 from . import collector, kernfs_pool, ranges
 from .low import Low
-from .memory import Memory, Region
+from .memory import Ask, Memory, Region
 from .place import HOST, Placement
 
 PARK = 0x10000  # bytes of the pool that the kernel keeps for parked CPUs; it is told to be a few pages
@@ -86,11 +86,7 @@ class _Placement(Placement):
     def _memory(self) -> Tuple[List[Dict[str, Any]], Memory]:
         pool = self.state.get("pool") or {"memory": []}
         mine = {base for base, _size in (self.state.get("made") or {}).get("pool") or []}
-        used = []
-        for name, one in self.instances.items():
-            spec = self.kept.get(name)
-            if spec is not None and spec["base"] is not None and spec["size"] == ranges.up(one["memory"]["size"], ranges.PAGE):
-                used.append((spec["base"], spec["base"] + spec["size"]))
+        used = [(ask.kept, ask.kept + ask.size) for ask in self.asks if ask.kept is not None]
         ours = [one for one in pool["memory"] if one["base"] in mine]
         change = kernfs_pool.change(self.layout["pool"]["memory"], ours, used)
         regions: List[Region] = []
@@ -98,7 +94,7 @@ class _Placement(Placement):
             base = NOWHERE + number * APART if chunk["base"] is None else chunk["base"]
             regions.append((self._only_node() if chunk["node"] is None else chunk["node"], (base, base + chunk["size"])))
         self.change = change
-        memory = Memory(self._without_park(regions), self.foreign, self._asks())
+        memory = Memory(self._without_park(regions), self.foreign, self.asks)
         self._solve(memory)
         return [dict(chunk) for chunk in self.layout["pool"]["memory"]], memory
 
@@ -117,16 +113,11 @@ class _Placement(Placement):
         """The kernel, or mkstock, finds what is needed below 1 MiB."""
         return Low(None, (), ())
 
-    def _where(self, name: str, memory: Memory, low: Low) -> Dict[str, Any]:
-        base = memory.bases[name]
-        spec = self.kept.get(name)
+    def _where(self, ask: Ask, memory: Memory, low: Low) -> Dict[str, Any]:
+        base = memory.bases[ask.name]
+        spec = self.kept.get(ask.name)
         there = spec is not None and spec["base"] == base
-        return {
-            "base": base if there else None,
-            "size": ranges.up(self.instances[name]["memory"]["size"], ranges.PAGE),
-            "low": None,
-            "entry": None,
-        }
+        return {"base": base if there else None, "size": ask.size, "low": None, "entry": None}
 
     def _channels(self, memory: Memory, apic_id: Callable[[str], Optional[int]]) -> Dict[str, Any]:
         placed: Dict[str, Any] = {}

@@ -10,7 +10,7 @@ the names; where that does not work out, the most demanding first.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 from .._boot import channel as channel_area
 from .._rules.finding import Finding
@@ -75,11 +75,17 @@ class Placement:
         self.conflicts: List[Dict[str, Any]] = []
         self.areas: List[Ask] = []  # what channels ask of the memory
         every = layout["instances"]
-        self.instances = {name: every[name] for name in sorted(every) if every[name]["state"] != "absent"}
-        # Of one that is to be defined only, nothing is kept: the next placement, when it is gone, is to be the same as this one.
-        defined = {name for name, one in self.instances.items() if one["state"] == "defined"}
         had = state.get("instances") or {}
+        # Of one that is to be defined only, nothing is kept: the next placement, when it is gone, is to be the same as this one.
+        defined = {name for name in had if name in every and every[name]["state"] == "defined"}
         self.kept = {name: one["spec"] for name, one in had.items() if one.get("spec") and name not in defined}
+        self.instances: Dict[str, Dict[str, Any]] = {}
+        self.asks: List[Ask] = []  # what the instances ask for: memory, chunks below 1 MiB, CPUs
+        self.needs: List[Need] = []
+        self.wishes: List[Wish] = []
+        self.named: List[Tuple[Wish, str]] = []  # with the space of the numbers
+        self.near: List[Wish] = []  # CPUs near the memory, wherever that comes to lie
+        self._ask(every)
         foreign = (state.get("foreign") or {}).get("instances") or []
         self.foreign = [one for other in foreign for one in ranges.sized(other["memory"])]
         self.foreign_cpus = {cpu for other in foreign for cpu in other["cpus"]}
@@ -89,6 +95,30 @@ class Placement:
             self.foreign += [(spec["low"], spec["low"] + LOW_SIZE)] if spec["low"] is not None else []
             self.foreign += [(one["address"], one["address"] + one["size"]) for one in spec["channels"]]
             self.foreign_cpus.update(spec["cpus"])
+
+    def _ask(self, every: Dict[str, Dict[str, Any]]) -> None:
+        """Look at every instance once: ten thousand are more than a processor's caches hold."""
+        linux = {image for image in self.layout["images"] if not is_flat(self.layout, self.facts, image)}
+        kept = self.kept
+        for name in sorted(every):
+            one = every[name]
+            if one["state"] == "absent":
+                continue
+            self.instances[name] = one
+            memory, cpus, spec = one["memory"], one["cpus"], kept.get(name) if kept else None
+            size, ids = ranges.up(memory["size"], ranges.PAGE), cpus["ids"]
+            where = spec["base"] if spec is not None and spec["size"] == size else None
+            self.asks.append(Ask(name, size, memory["base"], memory["node"], where))
+            if one["image"] in linux:
+                self.needs.append(Need(name, None if spec is None else spec.get("low")))
+            wish = Wish(name, ids, cpus["count"] or 1, cpus["whole_cores"], cpus["llc"] == "own", cpus.get("pick") == "spread")
+            self.wishes.append(wish)
+            if spec is not None:
+                wish.kept = spec["cpus"]
+            if ids is not None:
+                self.named.append((wish, cpus["space"]))
+            if cpus["near"] == "memory":
+                self.near.append(wish)
 
     def run(self) -> Dict[str, Any]:
         chunks, memory = self._memory()
@@ -101,22 +131,18 @@ class Placement:
         if self.findings:
             raise PlacementError(self.findings, self.conflicts)
         instances = dict(self.layout["instances"])
-        for name, one in self.instances.items():
-            where = self._where(name, memory, low)
+        for ask in self.asks:
+            name = ask.name
+            where = self._where(ask, memory, low)
             where["cpus"] = cpus = chooser.owned[name]
             where["apic_ids"] = [known[cpu] for cpu in cpus]
-            instances[name] = dict(one, placed=where)
+            instances[name] = dict(instances[name], placed=where)
         return dict(self.layout, instances=instances, channels=channels, pool=dict(self.layout["pool"], memory=chunks))
 
-    def _where(self, name: str, memory: Memory, low: Low) -> Dict[str, Any]:
+    def _where(self, ask: Ask, memory: Memory, low: Low) -> Dict[str, Any]:
         """A dictionary of its own for each instance."""
-        base = memory.bases[name]
-        return {
-            "base": base,
-            "size": ranges.up(self.instances[name]["memory"]["size"], ranges.PAGE),
-            "low": low.bases.get(name),
-            "entry": base + ENTRY_OFFSET,
-        }
+        base = memory.bases[ask.name]
+        return {"base": base, "size": ask.size, "low": low.bases.get(ask.name), "entry": base + ENTRY_OFFSET}
 
     # what is refused
 
@@ -163,22 +189,12 @@ class Placement:
         chunks, regions = pool.place(self.layout["pool"]["memory"])
         complete = not self.findings
         self.areas = self._areas()
-        memory = Memory(regions, self.foreign, self._asks() + self.areas)
+        memory = Memory(regions, self.foreign, self.asks + self.areas)
         good = [ask for ask in memory.requests if ask.base is None or self._is_given_well(ask, memory.pool)]
         memory.requests = good
         if complete:
             self._solve(memory)
         return chunks, memory
-
-    def _asks(self) -> List[Ask]:
-        asks = []
-        for name, one in self.instances.items():
-            wanted = one["memory"]
-            size = ranges.up(wanted["size"], ranges.PAGE)
-            spec = self.kept.get(name)
-            kept = spec["base"] if spec is not None and spec["size"] == size else None
-            asks.append(Ask(name, size, wanted["base"], wanted["node"], kept))
-        return asks
 
     def _areas(self) -> List[Ask]:
         asks = []
@@ -211,14 +227,7 @@ class Placement:
         return True
 
     def _low(self) -> Low:
-        flat = {image: is_flat(self.layout, self.facts, image) for image in self.layout["images"]}
-        linux = {image for image, is_one in flat.items() if not is_one}
-        needs = [
-            Need(name, self.kept[name].get("low") if name in self.kept else None)
-            for name, one in self.instances.items()
-            if one["image"] in linux
-        ]
-        low = Low((self.facts.get("memory") or {}).get("low"), self.foreign, needs)
+        low = Low((self.facts.get("memory") or {}).get("low"), self.foreign, self.needs)
         self._solve(low)
         return low
 
@@ -227,33 +236,19 @@ class Placement:
     def _cpus(self, memory: Memory) -> Tuple[Machine, Chooser]:
         machine = Machine(self.facts, self.foreign_cpus)
         logical: Optional[Dict[int, int]] = None
-        wishes: List[Wish] = []
+        lost: Set[str] = set()
+        for wish, space in self.named:
+            if space == "apic":
+                logical = machine.logical() if logical is None else logical
+                wish.ids = self._logical(wish.name, wish.ids or (), logical)
+            if not self._are_there(wish.name, wish.ids or (), machine):
+                lost.add(wish.name)
+        for wish in self.near:
+            base = memory.bases.get(wish.name)
+            wish.node = None if base is None else memory.node_at(base)
         host = self.layout["host"]["cpus"]
-        if host is not None:
-            wishes.append(Wish("host.cpus", ids=host, host=True))
-        for name, one in self.instances.items():
-            wanted = one["cpus"]
-            ids = wanted["ids"]
-            if ids is not None:
-                if wanted["space"] == "apic":
-                    logical = machine.logical() if logical is None else logical
-                    ids = self._logical(name, ids, logical)
-                if not self._are_there(name, ids, machine):
-                    continue
-            base = memory.bases.get(name) if wanted["near"] == "memory" else None
-            spec = self.kept.get(name)
-            wishes.append(
-                Wish(
-                    name,
-                    ids,
-                    wanted["count"] or 1,
-                    wanted["whole_cores"],
-                    wanted["llc"] == "own",
-                    wanted.get("pick") == "spread",
-                    None if base is None else memory.node_at(base),
-                    None if spec is None else spec["cpus"],
-                )
-            )
+        wishes = [] if host is None else [Wish("host.cpus", ids=host, host=True)]
+        wishes += [wish for wish in self.wishes if wish.name not in lost] if lost else self.wishes
         chooser = Chooser(machine, wishes)
         self._solve(chooser)
         return machine, chooser

@@ -9,7 +9,7 @@ writer of a channel before its reader), load what is only to be loaded, remember
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Any, Collection, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from .._host import pci
 from .._layout import canonical
@@ -53,22 +53,27 @@ def wanted(
 
     With only, all others of the layout are as they are: those that run or are loaded have the spec that they were started with.
     """
-    names, specified = _wanted(placed, state, facts, only)
-    return {name: specified[name] for name in names}
+    specified = _specified(placed, state, facts, only)
+    return {name: specified[name] for name, _one in _wanted(placed, specified, only)}
 
 
-def _wanted(
-    placed: Dict[str, Any], state: Dict[str, Any], facts: Dict[str, Any], only: Optional[Sequence[str]]
-) -> Tuple[List[str], specs.Specs]:
-    """The names, sorted, and the specs of these, most of which nobody has made yet."""
-    mine = [name for name, one in placed["instances"].items() if one["state"] in ("running", "loaded") and (only is None or name in only)]
+def _specified(placed: Dict[str, Any], state: Dict[str, Any], facts: Dict[str, Any], only: Optional[Collection[str]]) -> specs.Specs:
+    """The specs of a placed layout, most of which nobody has made yet; there are those that stay since the plan is about others."""
     specified = specs.Specs(placed, facts)
     if only is not None:
         have = state.get("instances") or {}
         others = {name: one for name, one in have.items() if name not in only and name in placed["instances"]}
         specified.update((name, one["spec"]) for name, one in others.items() if one["state"] in ALIVE + ("loaded",))
-        mine += list(specified)
-    return sorted(mine), specified
+    return specified
+
+
+def _wanted(placed: Dict[str, Any], specified: Collection[str], only: Optional[Collection[str]]) -> Iterator[Tuple[str, Dict[str, Any]]]:
+    """Each instance that is to run or to be loaded, in the order of the names."""
+    instances = placed["instances"]
+    for name in sorted(instances):
+        one = instances[name]
+        if (one["state"] in ("running", "loaded") and (only is None or name in only)) or name in specified:
+            yield name, one
 
 
 def plan_absent(state: Dict[str, Any], facts: Dict[str, Any]) -> List[Step]:
@@ -114,16 +119,23 @@ class _Planner:
         self.made = state.get("made") or {}
         self.have = state.get("instances") or {}
         self.attached = _attached(state)
-        self.names, self.specs = _wanted(placed, state, facts, only)
-        # Ten thousand instances are more than a processor's caches hold: each is looked at as few times as can be.
+        self.specs = _specified(placed, state, facts, only)
+        # Ten thousand instances are more than a processor's caches hold: each is looked at once.
+        self.names: List[str] = []
         self.states: Dict[str, str] = {}
+        self.health: Dict[str, Dict[str, Any]] = {}
+        self.cpus: List[Tuple[str, int]] = []  # of each instance that is to have some; no spec is made for that
+        kept = dict(self.specs)
         owning: List[str] = []
-        instances = placed["instances"]
-        for name in self.names:
-            one = instances[name]
+        for name, one in _wanted(placed, kept, self.only):
+            self.names.append(name)
             self.states[name] = one["state"]
-            if name in self.specs or one.get("devices"):
+            if one["health"] is not None:
+                self.health[name] = one["health"]
+            if name in kept or one.get("devices"):
                 owning.append(name)
+            for cpu in (kept[name] if name in kept else one["placed"])["cpus"]:
+                self.cpus.append((name, cpu))
         self.devices = self._devices(owning)
 
     def run(self) -> List[Step]:
@@ -245,7 +257,7 @@ class _Planner:
 
     def _needed(self) -> Set[int]:
         """The CPUs of all instances that are to have some."""
-        needed = {cpu for _name, cpu in self._cpus()}
+        needed = {cpu for _name, cpu in self.cpus}
         if self.only is not None:
             needed |= {cpu for name, one in self.have.items() if name not in self.only for cpu in one["spec"]["cpus"]}
         return needed
@@ -257,15 +269,8 @@ class _Planner:
             wanted += [steps.pool_add(start, end - start) for start, end in missing]
         wanted += self._take_devices()
         online = self.online
-        wanted += [steps.cpu_offline(cpu, name) for name, cpu in self._cpus() if cpu in online]
+        wanted += [steps.cpu_offline(cpu, name) for name, cpu in self.cpus if cpu in online]
         return wanted
-
-    def _cpus(self) -> Iterator[Tuple[str, int]]:
-        """(name, CPU) of each instance that is to have some; no spec is made for that."""
-        given, instances = self.specs, self.placed["instances"]
-        for name in self.names:
-            for cpu in (given[name] if name in given else instances[name]["placed"])["cpus"]:
-                yield name, cpu
 
     def _held(self) -> Dict[str, Dict[str, Any]]:
         """The PCI functions that were taken from the host, with what they are to get back."""
@@ -298,14 +303,14 @@ class _Planner:
     def _start(self, names: List[str]) -> List[Step]:
         """One after the other on the RFC's kernel. Where an image is chosen by its entry, the boot call waits for the CPU's
         arrival, and the instances boot side by side."""
-        attach, instances = self._can_attach(), self.placed["instances"]
+        attach, healths = self._can_attach(), self.health
         if not self.state.get("select"):
-            return [step for name in names for step in steps.start(self.specs[name], instances[name]["health"], attach)]
+            return [step for name in names for step in steps.start(self.specs[name], healths.get(name), attach)]
         launched: List[Step] = []
         reports: List[Step] = []
         plain = steps.Plain(self.specs)
         for name in names:
-            health = instances[name]["health"]
+            health = healths.get(name)
             if health is None and (not attach or name not in self.specs.channels):
                 launched += plain.launch(name)
                 reports.append(plain.report(name))

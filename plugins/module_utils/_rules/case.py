@@ -16,11 +16,9 @@ from .._boot import channel as channel_area
 from .._host import iomem
 from .._layout import units
 from .lines import Lines
+from .survey import Survey
 
 Path = Tuple[Any, ...]
-
-LOW_SIZE = 0x10000  # what a Linux instance gets below 1 MiB
-TWO_MIB = 1 << 21
 
 _WHAT = {"instance": "the memory of ", "channel": "the area of channel ", "pool": "the pool chunk "}
 
@@ -84,34 +82,19 @@ class Case:
     # instances and images
 
     @cached_property
+    def survey(self) -> Survey:
+        """What one pass over all instances tells."""
+        return Survey(self.layout["instances"])
+
+    @cached_property
     def instances(self) -> Dict[str, Dict[str, Any]]:
         """The instances that are to exist, by name in order."""
-        every = self.layout["instances"]
-        return {name: every[name] for name in sorted(every) if every[name]["state"] != "absent"}
+        return self.survey.instances
 
     @cached_property
     def alike(self) -> List[Tuple[Dict[str, Any], List[str]]]:
-        """One instance of each sort, and the names of all of that sort.
-
-        Of one sort are instances that differ at most in their names, the numbers of their CPUs, the address of their memory (but
-        not in whether it is aligned), their command lines and what is placed.
-        """
-        sorts: Dict[Tuple[Any, ...], List[str]] = {}
-        for name, one in self.instances.items():
-            cpus, memory, health = one["cpus"], one["memory"], one["health"]
-            ids, base = cpus["ids"], memory["base"]
-            sort = (
-                one["image"],
-                (-1 if ids is None else len(ids), cpus["count"], cpus["space"], cpus["llc"], cpus["whole_cores"]),
-                (memory["size"], memory["node"], None if base is None else base % TWO_MIB),
-                (one["state"], one["restart"], one["trust"]),
-                health is not None and (health["channel"] is not None, health["within"]),
-            )
-            if sort in sorts:
-                sorts[sort].append(name)
-            else:
-                sorts[sort] = [name]
-        return [(self.instances[names[0]], names) for names in sorts.values()]
+        """One instance of each sort, and the names of all of that sort (see Survey)."""
+        return self.survey.alike
 
     def those(self, test: Callable[[Dict[str, Any]], Any]) -> List[str]:
         """Return the instances that pass a test, in order. The test sees one of each sort (see alike), not every single one."""
@@ -156,24 +139,22 @@ class Case:
     def linux(self) -> List[str]:
         """The instances that run Linux, in order."""
         flat = self.flat_images
-        return [name for name, instance in self.instances.items() if instance["image"] not in flat]
+        return self.those(lambda one: one["image"] not in flat)
 
     @cached_property
     def lines(self) -> Lines:
         """The command lines of all instances."""
-        return Lines(self.layout["images"], self.instances, self.flat_images)
+        return Lines(self.layout["images"], self.survey.texts, self.flat_images)
 
     @cached_property
     def consoles(self) -> List[Tuple[str, str]]:
         """(instance, UART) for each instance that has one."""
-        mine = [(name, one["console"]["device"]) for name, one in self.instances.items() if one["console"] is not None]
-        return [(name, device) for name, device in mine if device.startswith("ttyS")]
+        return [(name, one["device"]) for name, one in self.survey.consoles if one["device"].startswith("ttyS")]
 
     @cached_property
     def devices(self) -> List[Tuple[str, int, Dict[str, Any]]]:
         """(instance, place in its list, what it asks for) for every device that is given away."""
-        owners = [(name, instance["devices"]) for name, instance in self.instances.items() if instance.get("devices")]
-        return [(name, number, one) for name, devices in owners for number, one in enumerate(devices)]
+        return [(name, number, one) for name, devices in self.survey.devices for number, one in enumerate(devices)]
 
     @cached_property
     def devices_of(self) -> Dict[str, List[str]]:
@@ -221,10 +202,14 @@ class Case:
     @cached_property
     def cpus(self) -> Dict[str, Optional[List[int]]]:
         """The logical CPUs of each instance; None where they are not chosen yet or an APIC id cannot be resolved."""
-        return {
-            name: instance["placed"]["cpus"] if "placed" in instance else self._named_cpus(instance["cpus"])
-            for name, instance in self.instances.items()
-        }
+        found: Dict[str, Optional[List[int]]] = self.survey.cpus
+        if self.survey.apic:
+            known = self.logical_of_apic
+            named = {name: found[name] or [] for name in self.survey.apic}
+            found = dict(found)
+            for name, ids in named.items():
+                found[name] = [known[one] for one in ids] if all(one in known for one in ids) else None
+        return found
 
     @cached_property
     def owners(self) -> Dict[int, List[str]]:
@@ -277,13 +262,6 @@ class Case:
             groups.update(dict.fromkeys(core, core))
         return groups
 
-    def _named_cpus(self, cpus: Dict[str, Any]) -> Optional[List[int]]:
-        ids: Optional[List[int]] = cpus["ids"]
-        if ids is None or cpus["space"] == "logical":
-            return ids
-        known = self.logical_of_apic
-        return [known[one] for one in ids] if all(one in known for one in ids) else None
-
     # memory
 
     @cached_property
@@ -303,14 +281,7 @@ class Case:
     @cached_property
     def private(self) -> List[Tuple[int, int, str, str]]:
         """(base, end, "instance", name) of the memory of instances, as far as the address is known, sorted."""
-        found = []
-        for name, instance in self.instances.items():
-            where = instance["placed"] if "placed" in instance else instance["memory"]
-            base = where["base"]
-            if base is not None:
-                found.append((base, base + where["size"], "instance", name))
-        found.sort()
-        return found
+        return self.survey.private
 
     @cached_property
     def areas(self) -> List[Tuple[int, int, str, str]]:
@@ -321,11 +292,7 @@ class Case:
     @cached_property
     def low(self) -> List[Tuple[int, int, str, str]]:
         """(base, end, "low", name) of the chunks below 1 MiB that are handed out."""
-        return [
-            (instance["placed"]["low"], instance["placed"]["low"] + LOW_SIZE, "low", name)
-            for name, instance in (self.instances.items() if self.placed else ())
-            if "placed" in instance and instance["placed"]["low"] is not None
-        ]
+        return self.survey.low
 
     @cached_property
     def spans(self) -> List[Tuple[int, int, str, str]]:

@@ -154,8 +154,8 @@ def cmd_earlycon_foreign(case: Case) -> Iterator[Outcome]:
     "The host reads what an instance says on mktty0; of a UART, only the machine at the other end of the cable knows.",
 )
 def con_gate(case: Case) -> Iterator[Outcome]:
-    gated = [(name, one["console"]) for name, one in case.instances.items() if (one["health"] or {}).get("console") is not None]
-    for name, console in gated:
+    for name in case.those(lambda one: (one["health"] or {}).get("console") is not None):
+        console = case.instances[name]["console"]
         device = console["device"] if console is not None else None
         if device != "mktty0":
             has = "has no console" if device is None else "has the console {0}, which the host cannot read".format(device)

@@ -38,7 +38,7 @@ def judge(
     reasons = layout["waivers"] if waivers is None else waivers
     found: List[Finding] = []
     for one in _ORDERED:
-        found.extend(_finding(one, outcome, reasons) for outcome in _outcomes(one, case))
+        found.extend(_finding(one, outcome, reasons) for outcome in outcomes(one, case))
     return found
 
 
@@ -63,7 +63,7 @@ def count(findings: Iterable[Finding]) -> Dict[str, int]:
     }
 
 
-def _outcomes(one: Rule, case: Case) -> Iterable[Outcome]:
+def outcomes(one: Rule, case: Case) -> Iterable[Outcome]:
     if one.needs and case.facts is None:
         return [Outcome("unknown", "{0}: this needs the facts of a machine, and none were given.".format(one.title), (), None, None)]
     missing = [need for need in one.needs if case.fact(need) is None]

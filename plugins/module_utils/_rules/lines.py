@@ -19,22 +19,19 @@ class Line(NamedTuple):
 
 
 class Lines:
-    """An index of words. images and instances are those of the layout, flat names the images that are no Linux."""
+    """An index of words. images are those of the layout, flat names those without Linux, texts the instances by (image, own words)."""
 
-    def __init__(self, images: Dict[str, Any], instances: Dict[str, Dict[str, Any]], flat: Set[str]) -> None:
+    def __init__(self, images: Dict[str, Any], texts: Dict[Tuple[str, str], List[str]], flat: Set[str]) -> None:
         self._images = images
-        self._instances = instances
+        self._texts = texts
         self._flat = flat
 
     @cached_property
     def every(self) -> List[Line]:
         """Each pair of image and own words once, in the order of the first instance that has it."""
-        together: Dict[Tuple[str, str], List[str]] = {}
-        for name, instance in self._instances.items():
-            together.setdefault((instance["image"], instance["cmdline"]), []).append(name)
         first = {name: (image["cmdline"].strip(" "), name not in self._flat) for name, image in self._images.items()}
         found = []
-        for (image, own), names in together.items():
+        for (image, own), names in self._texts.items():
             before, linux = first.get(image, ("", image not in self._flat))
             own = own.strip(" ")
             text = before + " " + own if before and own else before or own

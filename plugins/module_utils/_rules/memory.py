@@ -8,8 +8,9 @@ from typing import Dict, Iterator, List, Optional, Tuple
 
 from .._boot import assemble
 from .._layout import units
-from .case import TWO_MIB, Case, Region, region_of
+from .case import Case, Region, region_of
 from .registry import Outcome, fail, rule, unknown
+from .survey import TWO_MIB
 from .words import at_memory, few
 
 PAGE = 4096

@@ -10,8 +10,9 @@ from .._boot import assemble
 from .._host import iomem
 from .._layout import units
 from . import size as image_size
-from .case import LOW_SIZE, Case, Region
+from .case import Case, Region
 from .registry import Outcome, fail, rule, unknown
+from .survey import LOW_SIZE
 from .words import at_memory, few
 
 PAGE = 4096
