@@ -60,12 +60,9 @@ def measure(parts: Any, sizes: list[int], machines: int, seconds: float) -> dict
             told["scale"] = scale.run(sizes, seconds)
             if len(sizes) > 1:
                 told["growth"] = {
-                    name: scale.growth(told["scale"], key)
-                    for name, key in (
-                        ("rules, placement and plan", "together"),
-                        ("the same over and over, out of the processor's caches", "repeated"),
-                        ("reading the layout", "read"),
-                    )
+                    report.SIDE_BY_SIDE: scale.side_by_side(sizes, max(1, int(seconds * 10))),
+                    "the same over and over, out of the processor's caches": scale.growth(told["scale"], "repeated"),
+                    "reading the layout": scale.growth(told["scale"], "read"),
                 }
             else:
                 told["growth"] = {}

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -42,13 +43,7 @@ def row(count: int, seconds: float) -> Plain:
 
     made, judged = len(steps), len(findings)
     del steps, findings
-
-    @collector.paused  # as those do that call all three
-    def everything() -> None:
-        chosen = place(canonical, facts, state)
-        engine.judge(canonical, facts, chosen)
-        plan(chosen, state, facts, said)
-
+    everything = _everything(canonical, facts)
     parts: dict[str, Callable[[], Any]] = {
         "read": lambda: load_layout(raw),
         "judge_alone": lambda: engine.judge(canonical),
@@ -71,14 +66,52 @@ def row(count: int, seconds: float) -> Plain:
     }
 
 
-def growth(rows: Sequence[Plain], part: str = "together") -> Plain:
+def _everything(canonical: Plain, facts: Plain) -> Callable[[], None]:
+    """What a program does once that is given a layout and a machine."""
+    state, said = fresh_state(facts), digest(canonical)
+
+    @collector.paused  # as those do that call all three
+    def work() -> None:
+        placed = place(canonical, facts, state)
+        engine.judge(canonical, facts, placed)
+        plan(placed, state, facts, said)
+
+    return work
+
+
+def growth(rows: Sequence[Plain], part: str) -> Plain:
     """How the processor time grows: the exponent between the last two sizes, and their ratio."""
     first, last = ((row["instances"], row["milliseconds"][part]["cpu"]) for row in rows[-2:])
+    return _growth(first, last, last[1] / first[1])
+
+
+def side_by_side(counts: Sequence[int], turns: int = 15) -> Plain:
+    """The same for rules, placement and plan: the larger size once between two halves of ten of the smaller one, turn by turn.
+
+    A machine that others use may be twice as fast in one second as in the next, so that only what was measured side by side is compared;
+    the ratio is the median of those of the turns. "ratios" has all of them.
+    """
+    small, large = (_everything(load_layout(subject.layout(count)), subject.facts(count)) for count in counts[-2:])
+    elsewhere = clock.Elsewhere()
+    pairs = []
+    for turn in range(turns + 1):
+        few = [clock.once(small, elsewhere) for _number in range(5)]
+        much = clock.once(large, elsewhere)
+        few += [clock.once(small, elsewhere) for _number in range(5)]
+        if turn:  # the first call of all pays for imports and indexes
+            pairs.append((statistics.median(few), much))
+    first, last = (statistics.median(times) for times in zip(*pairs, strict=True))
+    ratios = sorted(much / few for few, much in pairs)
+    told = _growth((counts[-2], first), (counts[-1], last), statistics.median(ratios))
+    return dict(told, ratios=[round(one, 2) for one in ratios])
+
+
+def _growth(first: tuple[int, float], last: tuple[int, float], ratio: float) -> Plain:
     return {
         "from": first[0],
         "to": last[0],
-        "ratio": round(last[1] / first[1], 2),
-        "exponent": round(clock.exponent(first, last), 3),
+        "ratio": round(ratio, 2),
+        "exponent": round(clock.exponent((first[0], 1.0), (last[0], ratio)), 3),
     }
 
 
