@@ -284,6 +284,13 @@ class _Planner:
         self.findings = [one for one in self.findings if one.blocks]
         if not (add or remove or change.add or change.remove):
             return []
+        free = not theirs and set(pool["cpus"]) <= ours - lent and not any(self.there[name]["spec"]["apic_ids"] for name in stay)
+        if change.remove and free and set(pool["cpus"]) - set(remove):
+            # The kernel keeps a chunk in which it parks CPUs, and which one that is nobody tells: nobody's CPUs go home first.
+            gone = [one["base"] for one in change.remove]
+            rest = {"cpus": [], "memory": [one for one in pool["memory"] if one["base"] not in gone]}
+            less = kernfs_steps.pool([], sorted(pool["cpus"]), [], change.remove, pool)
+            return [less, kernfs_steps.pool(sorted(needed), [], change.add, [], rest)]
         return [kernfs_steps.pool(add, remove, change.add, change.remove, pool)]
 
     # devices

@@ -215,6 +215,20 @@ def test_resizing_the_pool_touches_only_the_difference(kernel):
     assert not run.apply(two(), system=kernel)["changed"]
 
 
+def test_the_only_chunk_is_replaced_though_cpus_are_parked_in_it(kernel):
+    def of(size, memory):
+        pool = {"memory": [{"base": None, "size": size * MIB, "node": None}]}
+        return simulated.layout(instances={"web": instance(memory={"size": memory * MIB})}, pool=pool, policy=ALLOW)
+
+    run.apply(of(640, 64), system=kernel)
+    result = run.apply(of(512, 96), system=kernel)
+    assert [step["do"] for step in result["steps"]].count("pool") == 2
+    assert [one["size"] for one in kernel.state.chunks] == [512 * MIB]
+    assert kernel.running() == {"web": [2]}
+    assert kernel.harm == []
+    assert not run.apply(of(512, 96), system=kernel)["changed"]
+
+
 def test_an_instance_gets_other_cpus_without_being_made_anew(kernel):
     run.apply(simulated.layout(), system=kernel)
     number = kernel.state.instances["web"].id
