@@ -84,6 +84,7 @@ def said(host, words: str) -> str:
 # new kernels that are not good
 
 
+@pytest.mark.long
 def test_an_image_that_does_not_boot(service, updates):
     done = updates.run(updates.layout("1", {"initrd": None}), update_health_timeout=30)
     assert done.rc == 2
@@ -166,6 +167,7 @@ def test_the_spare_capacity_was_taken_meanwhile(service, updates):
     nothing_came_of_it(service)
 
 
+@pytest.mark.long
 def test_the_disk_is_full(host, service, updates):
     host.check_output("mkdir -p /mnt/small && mount -t tmpfs -o size=512k small /mnt/small && cp -a /var/lib/multikernel/. /mnt/small")
     host.check_output("mount --bind /mnt/small /var/lib/multikernel")
@@ -188,6 +190,7 @@ def test_the_disk_is_full(host, service, updates):
 # tasks of the user
 
 
+@pytest.mark.long
 def test_a_task_of_the_user_fails(service, updates, tmp_path):
     tasks = tmp_path / "fails.yml"
     tasks.write_text("- name: Tell the load balancer\n  ansible.builtin.command: /bin/false\n")
@@ -236,6 +239,7 @@ def test_the_controller_is_killed_and_the_same_command_finishes_the_update(host,
     finish(updates, service, layout, version)
 
 
+@pytest.mark.long
 def test_the_controller_is_killed_and_one_command_undoes_the_update(host, service, updates):
     layout = updates.layout("2")
     process = updates.start(layout, update_soak=2, update_watch=60)
@@ -266,7 +270,8 @@ def test_the_network_to_the_host_goes_away_for_a_while(host, service, updates):
     finish(updates, service, updates.layout("2"), "2")
 
 
-@pytest.mark.parametrize("stage", [pytest.param("begin", marks=pytest.mark.long), pytest.param("watch", marks=pytest.mark.long), "switch"])
+@pytest.mark.long
+@pytest.mark.parametrize("stage", ["begin", "watch", "switch"])
 def test_the_host_loses_its_power_in_the_middle(host, service, updates, stage):
     layout = updates.layout("1")
     process = updates.start(layout, update_soak=30, update_watch=30)

@@ -5,7 +5,7 @@
 # Senseless and hostile calls, several processes at a time, as root and as nobody, while an instance runs.
 . /lib.sh
 cat /proc/cpuinfo >/tmp/cpuinfo
-seconds=25 loads=200
+seconds=15 loads=40
 grep -q mktest_long /proc/cmdline && seconds=1200 loads=1000
 
 ok "memory blocks go offline" take_blocks 3
