@@ -220,14 +220,8 @@ def test_a_task_of_the_user_fails_once(service, updates, tmp_path):
 # whoever drives it is gone
 
 
-KILLED = [
-    pytest.param("begin", "1", "2", marks=pytest.mark.long),
-    pytest.param("watch", "2", "1", marks=pytest.mark.long),
-    ("switch", "1", "2"),
-]
-
-
-@pytest.mark.parametrize(("stage", "version", "before"), KILLED)
+@pytest.mark.long
+@pytest.mark.parametrize(("stage", "version", "before"), [("begin", "1", "2"), ("watch", "2", "1"), ("switch", "1", "2")])
 def test_the_controller_is_killed_and_the_same_command_finishes_the_update(host, service, updates, stage, version, before):
     layout = updates.layout(version)
     process = updates.start(layout, update_soak=20, update_watch=20)
