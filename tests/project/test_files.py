@@ -79,6 +79,12 @@ def test_no_file_names_a_path_of_one_machine(top: Path, texts: dict[Path, str]) 
     assert not named, f"a path that only one machine has: {named}"
 
 
+def test_no_merge_is_left_half_done(texts: dict[Path, str]) -> None:
+    marker = re.compile(r"^(?:<{7}|>{7}) |^={7}$", re.MULTILINE)
+    found = [str(path) for path, text in texts.items() if marker.search(text)]
+    assert not found, f"markers of a merge conflict: {found}"
+
+
 def test_json_files_parse(top: Path, files: list[Path]) -> None:
     broken = []
     for path in files:

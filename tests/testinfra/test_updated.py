@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from service import KERNELS, Service
-
-# An emulated machine whose other CPUs boot a kernel; what it is on an idle one is measured by `benchmarks.update`.
-LONGEST_MS = 1000
 
 
 @pytest.fixture(scope="module")
@@ -16,14 +15,22 @@ def seen(host):
     return Service(host).end()
 
 
+@pytest.fixture
+def quickest_boot(host) -> float:
+    """Milliseconds of the quickest boot that the host remembers."""
+    starts = json.loads(host.file("/var/lib/multikernel/history.json").content_string)["starts"]
+    return 1000 * min(one["boot"] for rows in starts.values() for one in rows)
+
+
 def test_no_request_was_lost_or_answered_twice_or_wrongly(seen):
     assert seen.answered > 1000
     assert (seen.lost, seen.wrong, seen.doubled) == (0, 0, 0)
 
 
-def test_both_kernels_answered_and_nobody_waited_for_a_boot(seen):
+def test_both_kernels_answered_and_nobody_waited_for_a_boot(seen, quickest_boot):
+    """Against a boot of the same machine in the same minutes: too little time slows both. `benchmarks.update` measures the gaps."""
     assert set(seen.versions) == {f"{version} {release}" for version, release in KERNELS.items()}
-    assert seen.longest_ms < LONGEST_MS
+    assert seen.longest_ms < quickest_boot / 3
 
 
 def test_nothing_had_to_be_asked_again(host):
