@@ -136,7 +136,7 @@ alive() {
 
 # until SECONDS COMMAND...: tries until it succeeds
 until_ok() {
-	local tries=$(($1 * 5))
+	local tries=$(($1 * 5 * 4))	# five a second, and the machine may be four times slower than expected
 	shift
 	while ! "$@"; do
 		tries=$((tries - 1))
