@@ -4,29 +4,43 @@
 """Keeps this package unpacked and compiled on the host until it restarts.
 
 Ansible sends a module as an archive, and Python compiles what it imports from an archive anew in each run. That is most of the time of a
-run that changes nothing. So the first run unpacks the package below /run/multikernel/code, under the digest of its own bytes, and
-imports it from there; Python keeps the compiled code beside it. What is there is believed only when nobody else can have put it there.
+run that changes nothing. So the first run unpacks the package below /run/multikernel/code and imports it from there; Python keeps the
+compiled code beside it. Modules differ in which files of the package they bring: one tree serves them all, and takes in what it lacks
+when all that both have is the same. What is there is believed only when nobody else can have put it there.
+
+    code/tree-X/...             the files
+    code/tree-X/manifest.json   {path below the package: digest of the file as it was packed}; what is not in it is not there yet
+    code/lock                   held while a tree is chosen and filled
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
+import json
 import os
 import shutil
 import stat
+import struct
 import sys
 import tempfile
 import zipfile
-from typing import List, Optional, Tuple
+from typing import Dict, Iterator, Optional
 
 FOLDER = "/run/multikernel/code"
-KEPT = 2  # packages; the one in use and the one before it
+TREE = "tree-"
+MANIFEST = "manifest.json"
+KEPT = 2  # trees; the one in use and the one before it
+LOCAL_HEADER, NAME_LENGTH = 30, 26  # bytes of a file's header in a zip archive, and where in it two lengths begin
+
+Manifest = Dict[str, str]
 
 
 def keep(check: bool, folder: str = FOLDER) -> Optional[str]:
     """Import the rest of this package from its unpacked form from now on, and make that unless it is there. Returns where it lies.
 
-    None, and everything is imported as Ansible sent it: in check mode (a look leaves nothing behind) when nothing is there yet, where the
+    None, and everything is imported as Ansible sent it: in check mode (a look leaves nothing behind) when it is not there yet, where the
     package came in no archive, or where the folder cannot be used or is not this user's alone. Never raises for any of these.
     """
     archive = getattr(globals().get("__loader__"), "archive", None)
@@ -34,32 +48,61 @@ def keep(check: bool, folder: str = FOLDER) -> Optional[str]:
     if archive is None or package is None:
         return None
     try:
-        files = _files(archive)
-        place = os.path.join(folder, _digest(files))
-        if not _is_ours(folder) or not _is_ours(place):
-            if check:
-                return None
-            _unpack(files, folder, place)
-    except (OSError, zipfile.BadZipFile):
+        wanted = _packed(archive)
+        place = _find(folder, wanted)
+        if place is None and not check:
+            with _locked(folder):
+                place = _fill(folder, archive, wanted)
+    except (OSError, ValueError, zipfile.BadZipFile, struct.error):
         return None
-    package.__path__.insert(0, place)
+    if place is not None:
+        package.__path__.insert(0, place)
     return place
 
 
-def _files(archive: str) -> List[Tuple[str, bytes]]:
-    """(path below the package, content) of every file of this package in the archive, in order."""
-    prefix = str(__package__).replace(".", "/") + "/"
-    with zipfile.ZipFile(archive) as opened:
-        names = sorted(name for name in opened.namelist() if name.startswith(prefix) and name.endswith(".py"))
-        return [(name[len(prefix) :], opened.read(name)) for name in names]
+def _packed(archive: str) -> Manifest:
+    """The files of this package in the archive. As they are packed: to unpack them all takes longer than all else here does."""
+    found = {}
+    with zipfile.ZipFile(archive) as opened, open(archive, "rb") as packed:
+        content = packed.read()
+        for info in opened.infolist():
+            if not info.filename.startswith(_prefix()) or not info.filename.endswith(".py"):
+                continue
+            # the local header has a length of its own for what it says besides the name (APPNOTE.TXT 4.3.7)
+            begin = info.header_offset + LOCAL_HEADER + sum(struct.unpack_from("<HH", content, info.header_offset + NAME_LENGTH))
+            digest = hashlib.sha256(content[begin : begin + info.compress_size])
+            found[info.filename[len(_prefix()) :]] = "%d-%s" % (info.file_size, digest.hexdigest())
+    return found
 
 
-def _digest(files: List[Tuple[str, bytes]]) -> str:
-    digest = hashlib.sha256()
-    for name, content in files:
-        digest.update(b"%s\0%d\0" % (name.encode(), len(content)))
-        digest.update(content)
-    return digest.hexdigest()
+def _prefix() -> str:
+    return str(__package__).replace(".", "/") + "/"
+
+
+def _find(folder: str, wanted: Manifest) -> Optional[str]:
+    """The tree that has all these files."""
+    for place, there in _trees(folder).items():
+        if all(there.get(name) == digest for name, digest in wanted.items()):
+            return place
+    return None
+
+
+def _trees(folder: str) -> Dict[str, Manifest]:
+    """The trees with their files, the one that was changed last first. Raises PermissionError, OSError, ValueError."""
+    found = {}
+    for name in os.listdir(folder) if _is_ours(folder) else ():
+        place = os.path.join(folder, name)
+        if name.startswith(TREE) and _is_ours(place):
+            found[place] = _read(place)
+    return {place: found[place] for place in sorted(found, key=os.path.getmtime, reverse=True)}
+
+
+def _read(place: str) -> Manifest:
+    try:
+        with open(os.path.join(place, MANIFEST), encoding="utf-8") as file:
+            return dict(json.load(file))
+    except FileNotFoundError:
+        return {}
 
 
 def _is_ours(path: str) -> bool:
@@ -73,22 +116,34 @@ def _is_ours(path: str) -> bool:
     return True
 
 
-def _unpack(files: List[Tuple[str, bytes]], folder: str, place: str) -> None:
-    """Write the files to place in one go, and remove all but the newest of what is there besides."""
+@contextlib.contextmanager
+def _locked(folder: str) -> Iterator[None]:
     os.makedirs(folder, 0o700, exist_ok=True)
     _is_ours(folder)
-    fresh = tempfile.mkdtemp(dir=folder, prefix=".")
-    try:
-        for name, content in files:
-            path = os.path.join(fresh, name)
+    with open(os.path.join(folder, "lock"), "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _fill(folder: str, archive: str, wanted: Manifest) -> str:
+    """Take the files into a tree that has nothing else under their names, or into a new one; keep the newest trees only."""
+    trees = _trees(folder)
+    fit = [place for place, there in trees.items() if all(there.get(name, digest) == digest for name, digest in wanted.items())]
+    place = fit[0] if fit else tempfile.mkdtemp(dir=folder, prefix=TREE)
+    there = trees.get(place, {})
+    with zipfile.ZipFile(archive) as opened:
+        for name in sorted(set(wanted) - set(there)):
+            path = os.path.join(place, name)
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "wb") as file:
-                file.write(content)
-        os.rename(fresh, place)
-    except OSError:
-        shutil.rmtree(fresh, ignore_errors=True)
-        if not os.path.isdir(place):  # somebody else was faster
-            raise
-    others = [os.path.join(folder, name) for name in os.listdir(folder) if os.path.join(folder, name) != place]
-    for path in sorted(others, key=os.path.getmtime, reverse=True)[KEPT - 1 :]:
-        shutil.rmtree(path, ignore_errors=True)
+            _write(path, opened.read(_prefix() + name))
+    _write(os.path.join(place, MANIFEST), json.dumps({**there, **wanted}, sort_keys=True).encode())
+    for old in list(_trees(folder))[KEPT:]:
+        shutil.rmtree(old, ignore_errors=True)
+    return place
+
+
+def _write(path: str, content: bytes) -> None:
+    """In one go: whoever imports it meanwhile sees all of it or nothing."""
+    with open(path + ".new", "wb") as file:
+        file.write(content)
+    os.replace(path + ".new", path)

@@ -115,6 +115,11 @@ class Instances:
             raise Drift("somebody else has made another instance %s meanwhile (id %d instead of %d)" % (one.name, one.id, spec["id"]))
         return one
 
+    def _bases(self, channels: List[Dict[str, Any]]) -> Dict[str, Optional[int]]:
+        """Where the memory begins in which the channels lie. Of their owners alone: to read all of them at each load would be quadratic."""
+        found = [self.tree.instance(name) for name in sorted({one["owner"] for one in channels})]
+        return {one.name: one.base for one in found if one is not None}
+
     def load(self, spec: Dict[str, Any], expect: bool) -> Dict[str, Any]:
         """Load an image."""
         one = self._mine(spec)
@@ -122,8 +127,7 @@ class Instances:
             if expect:
                 raise Drift("somebody else has loaded an image for %s meanwhile" % spec["name"])
             return {"already": True}
-        bases = {other.name: other.base for other in self.tree.instances().values()}
-        line = kernfs_image.words(spec, self.facts, bases)
+        line = kernfs_image.words(spec, self.facts, self._bases(spec["channels"]))
         image, lacks = kernfs_image.kernel(spec, self.facts, self.system)
         try:
             digests = spec["image"]["kernel_sha256"], spec["image"]["initrd_sha256"]
@@ -202,8 +206,7 @@ class Instances:
         attached = table.channels(self.system.read(MKSTOCK + "channels"))
         if attached is None:
             raise DialectError("this kernel offers no channels to user space, so that %s cannot be laid out" % channel["name"])
-        bases = {one.name: one.base for one in self.tree.instances().values()}
-        address = kernfs_image.address_of(channel, bases)
+        address = kernfs_image.address_of(channel, self._bases([channel]))
         if channel["name"] in attached:
             self.channel_gone(channel["name"])
         end = host_end(channel)

@@ -15,6 +15,25 @@
 struct cpumask mk_pooled;
 struct cpumask mk_lent;		/* to instances */
 
+#ifdef MK_RCU_EXPEDITE
+void rcu_expedite_gp(void);
+void rcu_unexpedite_gp(void);
+#else
+static inline void rcu_expedite_gp(void) { }
+static inline void rcu_unexpedite_gp(void) { }
+#endif
+
+/* CPU hotplug waits for several grace periods of RCU, one after the other, and a pool may have many CPUs. */
+static int move(int (*how)(unsigned int cpu), unsigned int cpu)
+{
+	int ret;
+
+	rcu_expedite_gp();
+	ret = how(cpu);
+	rcu_unexpedite_gp();
+	return ret;
+}
+
 int mk_cpu_find(u64 apic_id)
 {
 	unsigned int cpu;
@@ -41,7 +60,7 @@ int mk_cpu_pool(u64 apic_id)
 	if (cpu == BOOT_CPU || !cpu_online(cpu) || cpumask_test_cpu(cpu, &mk_pooled))
 		return -EINVAL;
 	cpumask_set_cpu(cpu, &mk_pooled);
-	ret = remove_cpu(cpu);
+	ret = move(remove_cpu, cpu);
 	if (ret < 0)
 		cpumask_clear_cpu(cpu, &mk_pooled);
 	return min(ret, 0);
@@ -52,7 +71,7 @@ static int give_back(unsigned int cpu)
 	int ret;
 
 	cpumask_clear_cpu(cpu, &mk_pooled);
-	ret = add_cpu(cpu);
+	ret = move(add_cpu, cpu);
 	if (ret < 0) {
 		pr_err("CPU %u does not come back to the host: %d\n", cpu, ret);
 		cpumask_set_cpu(cpu, &mk_pooled);

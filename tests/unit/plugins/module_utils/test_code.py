@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 from ansible_collections.multikernel.core.plugins.module_utils import _code
@@ -28,8 +30,8 @@ print(one.WORD)
 def archive(tmp_path):
     """Writes an archive as Ansible makes them, with a word in it; returns its path."""
 
-    def write(word="first"):
-        path = tmp_path / f"{word}.zip"
+    def write(word="first", other=None):
+        path = tmp_path / f"{word}{other or ''}.zip"
         with open(_code.__file__, encoding="utf-8") as file:
             code = file.read()
         with zipfile.ZipFile(path, "w") as opened:
@@ -39,6 +41,8 @@ def archive(tmp_path):
             opened.writestr(PACKAGE + "/_code.py", code)
             opened.writestr(PACKAGE + "/_part/__init__.py", "")
             opened.writestr(PACKAGE + "/_part/one.py", f"WORD = {word!r}\n")
+            if other:
+                opened.writestr(PACKAGE + "/" + other, "")
         return path
 
     return write
@@ -76,7 +80,47 @@ def test_another_version_is_kept_beside_it_and_the_oldest_goes(archive, run, tmp
         assert said == word
         os.utime(place, (number, number))
         places.append(place)
-    assert sorted(os.listdir(tmp_path / "run/code")) == sorted(os.path.basename(one) for one in places[1:])
+    assert sorted((tmp_path / "run/code").glob("tree-*")) == sorted(Path(one) for one in places[1:])
+
+
+def test_modules_that_bring_different_files_share_what_is_the_same(archive, run):
+    place, file, _word = run(archive())
+    compiled = os.stat(file)
+    assert run(archive(other="_other.py"))[:2] == (place, file)
+    assert sorted(json.loads(Path(place, "manifest.json").read_text())) == sorted(
+        ["__init__.py", "_code.py", "_other.py", "_part/__init__.py", "_part/one.py"]
+    )
+    assert os.stat(file).st_mtime_ns == compiled.st_mtime_ns, "what was there is not written again"
+
+
+def test_a_look_does_not_take_a_tree_that_lacks_something(archive, run):
+    place = run(archive())[0]
+    assert run(archive(other="_other.py"), check=True)[0] == "None"
+    run(archive(other="_other.py"))
+    assert run(archive(other="_other.py"), check=True)[0] == place
+    assert run(archive(), check=True)[0] == place
+
+
+def test_what_a_run_that_was_killed_left_is_made_good(archive, run):
+    place, file, _word = run(archive())
+    Path(place, "manifest.json").unlink()
+    Path(file).write_text("WORD = 'torn")
+    assert run(archive()) == (place, file, "first")
+
+
+def test_a_manifest_that_is_none_changes_nothing(archive, run):
+    place = run(archive())[0]
+    Path(place, "manifest.json").write_text("[1, 2")
+    assert run(archive())[0] == "None"
+
+
+def test_an_archive_that_is_packed_is_read_as_well(archive, run, tmp_path):
+    path = archive()
+    packed = tmp_path / "packed.zip"
+    with zipfile.ZipFile(path) as plain, zipfile.ZipFile(packed, "w", compression=zipfile.ZIP_DEFLATED) as opened:
+        for info in plain.infolist():
+            opened.writestr(info.filename, plain.read(info))
+    assert run(packed)[2] == "first"
 
 
 def test_a_look_leaves_nothing_and_uses_what_is_there(archive, run, tmp_path):
