@@ -11,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from typing import Any, BinaryIO, Dict, Optional
+from typing import Any, BinaryIO, Dict, Mapping, Optional, Tuple
 
 from . import elf, kernel_file, payload, setup_header
+from .signature import Check
 
 HEAD = 1 << 20
 """Bytes from the start of a file that are looked at: setup code, program headers and the magic of a bzImage's payload lie there."""
@@ -34,13 +35,14 @@ _INITRD_MAGICS = (
 )
 
 
-def inspect(path: str, want_sha256: bool = True) -> Dict[str, Any]:
-    """Facts of the file *path*: exists, regular, size (bytes), sha256, kind, error, header, elf, signed; it never raises.
+def inspect(path: str, want_sha256: bool = True, signers: Optional[Mapping[str, str]] = None) -> Dict[str, Any]:
+    """Facts of the file *path*: exists, regular, size (bytes), sha256, kind, error, header, elf, signed, signatures; it never raises.
 
     kind is "bzimage", "vmlinux", "flat", "initrd" or "unknown". error is None or one sentence that begins with the path. header has
     the setup_header fields of a bzImage (also of a damaged one), elf those of elf.to_dict() and the multikernel_entry of its note.
     signed tells whether a kernel carries a signature, not whether it is good. sha256 stays None when it is not wanted (*want_sha256*,
-    it costs reading the whole file) or cannot be had.
+    it costs reading the whole file) or cannot be had. signatures has {"by", "error"} of the bytes with that sha256 for each file of
+    allowed signers; *signers* are these files, by the names under which they are told (see signature.py).
     """
     facts: Dict[str, Any] = {
         "exists": False,
@@ -52,6 +54,7 @@ def inspect(path: str, want_sha256: bool = True) -> Dict[str, Any]:
         "header": None,
         "elf": None,
         "signed": None,
+        "signatures": {},
     }
     problem: Optional[str] = None
     try:
@@ -62,7 +65,8 @@ def inspect(path: str, want_sha256: bool = True) -> Dict[str, Any]:
             problem = "it is %s, not a regular file" % _file_type(status.st_mode)
         else:
             with open(path, "rb") as file:
-                problem = _read(file, facts, want_sha256)
+                checks = {name: Check(path, place) for name, place in sorted((signers or {}).items())}
+                problem = _read(file, facts, want_sha256, checks)
     except FileNotFoundError:
         problem = "there is no such file"
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
@@ -77,16 +81,12 @@ def is_flat(head: bytes) -> bool:
     return bytes(head[FLAT_OFFSET : FLAT_OFFSET + len(FLAT_MAGIC)]) == FLAT_MAGIC
 
 
-def _read(file: BinaryIO, facts: Dict[str, Any], want_sha256: bool) -> Optional[str]:
+def _read(file: BinaryIO, facts: Dict[str, Any], want_sha256: bool, checks: Dict[str, Check]) -> Optional[str]:
     head = file.read(HEAD)
     facts["size"] = os.fstat(file.fileno()).st_size
-    if want_sha256:
-        digest = hashlib.sha256(head)
-        size = len(head)
-        for chunk in iter(lambda: file.read(HEAD), b""):
-            digest.update(chunk)
-            size += len(chunk)
-        facts["sha256"], facts["size"] = digest.hexdigest(), size
+    if want_sha256 or checks:
+        facts["sha256"], facts["size"] = _digest(file, head, checks)
+        facts["signatures"] = {name: check.end() for name, check in checks.items()}
     if not head:
         return "it is empty"
     if setup_header.looks_like(head):
@@ -105,6 +105,25 @@ def _read(file: BinaryIO, facts: Dict[str, Any], want_sha256: bool) -> Optional[
         facts["kind"] = "initrd"
         return None
     return "it is not a kernel: neither a bzImage ('HdrS' at 0x202) nor an ELF file, and no initrd in a format that Linux unpacks"
+
+
+def _digest(file: BinaryIO, head: bytes, checks: Dict[str, Check]) -> Tuple[str, int]:
+    """sha256 and length; what is hashed is what the signatures are held against."""
+    for check in checks.values():
+        check.begin()
+    digest, size, chunk = hashlib.sha256(), 0, head
+    try:
+        while chunk:
+            digest.update(chunk)
+            size += len(chunk)
+            for check in checks.values():
+                check.update(chunk)
+            chunk = file.read(HEAD)
+    except OSError:
+        for check in checks.values():
+            check.end()
+        raise
+    return digest.hexdigest(), size
 
 
 def _bzimage(head: bytes, facts: Dict[str, Any]) -> Optional[str]:

@@ -16,7 +16,7 @@ from .._plan.steps import Step
 from .._rules import engine
 from . import carried, files, history, recover
 from .journal import Journal
-from .run import ApplyError, Options, check_shape, image_paths, instances
+from .run import ApplyError, Options, check_shape, image_paths, image_signers, instances
 from .store import Store
 
 
@@ -35,7 +35,7 @@ def info(layout: Optional[Dict[str, Any]] = None, system: Optional[Any] = None, 
         cut = Journal(machine.root).interrupted()
     except OSError as error:
         raise ApplyError("what an apply wrote down cannot be read: %s" % files.reason(error)) from error
-    facts = machine.facts(sorted({*image_paths(layout), *images}), recover.topology(cut, kept))
+    facts = machine.facts(sorted({*image_paths(layout), *images}), recover.topology(cut, kept), image_signers(layout))
     dialect = choose(facts, machine, Options.health_timeout, {}, "auto", (), kept)
     try:
         facts = dialect.open(facts, True, recover.topology(cut, kept))

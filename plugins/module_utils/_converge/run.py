@@ -25,7 +25,7 @@ from .lock import Lock, LockError
 from .signals import Deferred
 from .store import Store
 
-__all__ = ["ApplyError", "Options", "Result", "Run", "apply", "check_shape", "image_paths", "instances", "locked"]
+__all__ = ["ApplyError", "Options", "Result", "Run", "apply", "check_shape", "image_paths", "image_signers", "instances", "locked"]
 
 Result = Dict[str, Any]
 
@@ -160,7 +160,7 @@ class Run:
 
     def _facts(self) -> None:
         self.kept, self.cut = carried.state(self.system), self.journal.interrupted()
-        self.facts = self.system.facts(image_paths(self.layout), recover.topology(self.cut, self.kept))
+        self.facts = self.system.facts(image_paths(self.layout), recover.topology(self.cut, self.kept), image_signers(self.layout))
         wish = self.options
         try:
             self.dialect = choose(self.facts, self.system, wish.health_timeout, wish.console_logs, wish.dialect, wish.adopt, self.kept)
@@ -380,6 +380,17 @@ def image_paths(layout: Optional[Dict[str, Any]]) -> List[str]:
     for image in (layout or {"images": {}})["images"].values():
         paths.update(one["path"] for one in (image["kernel"], image["initrd"]) if one)
     return sorted(paths)
+
+
+def image_signers(layout: Optional[Dict[str, Any]]) -> Dict[str, List[str]]:
+    """Who may have signed the files that a layout names: {path of a kernel or an initrd: [path of a list of allowed signers]}."""
+    found: Dict[str, Set[str]] = {}
+    for image in (layout or {"images": {}})["images"].values():
+        if image.get("signed_by"):
+            for one in (image["kernel"], image["initrd"]):
+                if one:
+                    found.setdefault(one["path"], set()).add(image["signed_by"])
+    return {path: sorted(lists) for path, lists in found.items()}
 
 
 def _summary(state: Dict[str, Any]) -> Dict[str, Any]:

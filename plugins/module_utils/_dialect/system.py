@@ -26,9 +26,14 @@ class System:
         self.stopped: Optional[str] = None  # the signal that asked for an end
         self.asked: Optional[str] = None  # the same, and kept when the change was taken back
 
-    def facts(self, images: Iterable[str] = (), remembered: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
-        """The facts bundle of the host; remembered fills the topology of CPUs that are offline."""
-        collected: Dict[str, Any] = host_facts.collect(root=self.root, images=images, remembered=remembered)
+    def facts(
+        self,
+        images: Iterable[str] = (),
+        remembered: Optional[Dict[str, Any]] = None,
+        signers: Optional[Dict[str, List[str]]] = None,
+    ) -> Dict[str, Any]:
+        """The facts bundle of the host; remembered fills the topology of CPUs that are offline, signers are those of image files."""
+        collected: Dict[str, Any] = host_facts.collect(self.root, images, remembered, signers)
         return collected
 
     def read(self, path: str) -> Optional[str]:

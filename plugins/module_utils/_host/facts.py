@@ -28,7 +28,7 @@ The bundle is plain JSON; null means "not known", never "no"::
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Optional
+from typing import Any, Dict, Iterable, Mapping, Optional
 
 from .._boot import inspect
 from . import cpu, dialect, files, iomem, iommu, kexec, machine, memory, pci, resctrl, tsc, uart
@@ -36,8 +36,15 @@ from . import cpu, dialect, files, iomem, iommu, kexec, machine, memory, pci, re
 Facts = Dict[str, Any]
 
 
-def collect(root: str = "/", images: Iterable[str] = (), remembered: Optional[Dict[str, Dict[str, Any]]] = None) -> Facts:
+def collect(
+    root: str = "/",
+    images: Iterable[str] = (),
+    remembered: Optional[Dict[str, Dict[str, Any]]] = None,
+    signers: Optional[Mapping[str, Iterable[str]]] = None,
+) -> Facts:
     """Read the facts of the machine below `root`; `images` are paths of kernels and initrds to look into.
+
+    `signers` are the files of allowed signers against which the signatures of images are held, by the path of the image.
 
     `remembered` is an older "each" of "cpus": the kernel forgets the APIC id and topology of a CPU that is offline.
     Missing files make null, never an exception.
@@ -58,8 +65,13 @@ def collect(root: str = "/", images: Iterable[str] = (), remembered: Optional[Di
     facts["iommu"] = iommu.iommu(root)
     facts["pci"] = pci.pci(root)
     facts["cache_allocation"] = resctrl.cache_allocation(root)
-    facts["images"] = {path: inspect.inspect(files.path_below(root, path)) for path in sorted(set(images))}
+    facts["images"] = {path: _image(root, path, (signers or {}).get(path, ())) for path in sorted(set(images))}
     return facts
+
+
+def _image(root: str, path: str, signers: Iterable[str]) -> Dict[str, Any]:
+    told = {name: files.path_below(root, name) for name in signers}
+    return inspect.inspect(files.path_below(root, path), signers=told)
 
 
 def _memory(root: str, cmdline: Optional[str]) -> Dict[str, Any]:

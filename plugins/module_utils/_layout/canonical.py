@@ -10,7 +10,8 @@ every key is present and null where nothing was given::
      "pool": {"memory": [{"base": int | null, "size": int, "node": int | null}]},
      "images": {"debian": {"kernel": {"path": str, "sha256": str | null},
                            "initrd": {"path": str, "sha256": str | null} | null,
-                           "cmdline": str, "format": "auto" | "bzimage" | "vmlinux" | "flat"}},
+                           "cmdline": str, "format": "auto" | "bzimage" | "vmlinux" | "flat",
+                           "signed_by": str (left out: nobody need sign)}},
      "instances": {"web": {"image": str,
                            "cpus": {"space": "logical" | "apic", "ids": [int] | null, "count": int | null,
                                     "near": "memory" | null, "whole_cores": bool, "llc": "own" | null,
@@ -198,6 +199,7 @@ def _argv(value: Any, path: shape.Path) -> None:
 
 _IMAGE = shape.record(
     {"kernel": _FILE, "initrd": shape.optional(_FILE), "cmdline": shape.text, "format": shape.choice(*IMAGE_FORMATS)},
+    {"signed_by": shape.text},
 )
 _INSTANCE = shape.record(
     {

@@ -121,6 +121,29 @@ def img_digest(case: Case) -> Iterator[Outcome]:
 
 
 @rule(
+    "img-signature",
+    "error",
+    "Images are signed by those who may",
+    "A digest in the layout says what was meant by whoever wrote the layout; a signature says what was built by whoever builds kernels.",
+    source="ssh-keygen(1), OpenSSH PROTOCOL.sshsig",
+)
+def img_signature(case: Case) -> Iterator[Outcome]:
+    for name, image in sorted(case.layout["images"].items()):
+        signers = image.get("signed_by")
+        for where in (image["kernel"], image["initrd"]) if signers else ():
+            facts = None if where is None else case.file(where["path"])
+            if where is None or (facts is not None and not facts["exists"]):
+                continue  # img-readable tells
+            found = (facts or {}).get("signatures", {}).get(signers)
+            path = ("images", name, "signed_by")
+            if found is None:
+                yield unknown("whether {0} is signed by one of {1} needs the file.".format(where["path"], signers), path)
+            elif found["by"] is None:
+                hint = "sign it: ssh-keygen -Y sign -n multikernel-image -f KEY FILE, and bring FILE.sig along"
+                yield fail("{0}.".format(found["error"]), path, hint)
+
+
+@rule(
     "img-format",
     "error",
     "Kernels are in a format that can be loaded",

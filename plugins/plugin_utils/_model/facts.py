@@ -302,6 +302,13 @@ class Elf(Known):
     multikernel_entry: Bytes | None = Field(default=None, description="Where an instance enters it, by its multikernel note; null without.")
 
 
+class Signature(Known):
+    """Whether a file is signed by one of a list of signers."""
+
+    by: Word | None = Field(default=None, description="Who signed it, as the list calls them.")
+    error: Word | None = Field(default=None, description="Why it counts as signed by nobody, as a sentence.")
+
+
 class Image(Known):
     """What an image file is."""
 
@@ -314,6 +321,9 @@ class Image(Known):
     header: Header | None = Field(default=None, description="The setup header of a bzImage.")
     elf: Elf | None = Field(default=None, description="The program headers of an ELF kernel.")
     signed: bool | None = Field(default=None, description="Whether a kernel carries a signature, good or not.")
+    signatures: dict[Word, Signature] = Field(
+        default_factory=dict, max_length=4096, description="By the list of allowed signers: whether it is signed by one of them."
+    )
 
 
 class Facts(Known):

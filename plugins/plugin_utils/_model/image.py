@@ -44,3 +44,11 @@ class Image(Strict):
     format: one_of(*IMAGE_FORMATS) = Field(  # type: ignore[valid-type]
         default="auto", description="What the kernel file is. auto: look into it. A flat binary must be named as flat."
     )
+    signed_by: FilePath | None = Field(
+        default=None,
+        description=(
+            "Path on the target of a file of allowed signers (ssh-keygen(1)). Kernel and initrd must each have a signature of one of them"
+            " beside it, as FILE.sig for the namespace multikernel-image."
+        ),
+        examples=["/etc/multikernel/allowed_signers"],
+    )

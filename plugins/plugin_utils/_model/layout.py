@@ -55,6 +55,9 @@ class Layout(Strict):
         one dictionary: it is to be read, and what changes something takes a copy.
         """
         plain: dict[str, t.Any] = self.model_dump()
+        for image in plain["images"].values():
+            if image["signed_by"] is None:
+                del image["signed_by"]  # so that a layout without signers is what it was before there were any
         for one in plain["instances"].values():
             if one["id"] is None:
                 del one["id"]  # so that a layout without ids is what it was before there were ids

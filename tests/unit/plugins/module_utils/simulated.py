@@ -82,6 +82,7 @@ class Machine:
         self.present = [0, 1, 2, 3]
         self.blocks = {} if reserved else dict.fromkeys(range(24), "online")
         self.pool = [list(POOL)] if reserved else []
+        self.signed = {}  # {path of an image: who signed it}
         self.images = []  # {"type", "entry", "spec", "fresh"}
         self.instances = {}  # entry -> {"cpus", "memory", "name", "since", "ended"}
         self.mailboxes = {}  # base -> {"nonce", "since", "state", "text"}
@@ -106,7 +107,7 @@ class Machine:
 
     # what System offers
 
-    def facts(self, images=(), remembered=None):
+    def facts(self, images=(), remembered=None, signers=None):
         each = {}
         for cpu in self.present:
             known = cpu in self.online
@@ -150,7 +151,7 @@ class Machine:
             "uarts": [{"device": "ttyS%d" % number, "port": port, "irq": 4} for number, port in enumerate((0x3F8, 0x2F8, 0x3E8, 0x2E8))],
             "la57": False,
             "virtualization": "qemu",
-            "images": {path: self._image(path) for path in images},
+            "images": {path: self._image(path, (signers or {}).get(path, ())) for path in images},
         }
 
     def read(self, path):
@@ -424,7 +425,7 @@ class Machine:
             return POOL[0] <= mine[0] and sum(mine) <= sum(POOL)
         return all(self.blocks[number] == "offline" for number in range(mine[0] // BLOCK, (sum(mine) - 1) // BLOCK + 1))
 
-    def _image(self, path):
+    def _image(self, path, signers):
         kind = self.kinds.get(path, "initrd" if "initrd" in path else "bzimage")
         return {
             "exists": True,
@@ -435,7 +436,12 @@ class Machine:
             "error": None,
             "header": dict(HEADER) if kind == "bzimage" else None,
             "elf": None,
+            "signatures": {one: self._signature(path) for one in signers},
         }
+
+    def _signature(self, path):
+        by = self.signed.get(path)
+        return {"by": by, "error": None if by else path + " has no signature"}
 
     def _maybe_fail(self, path, text):
         for (where, what), sentence in self.fails.items():

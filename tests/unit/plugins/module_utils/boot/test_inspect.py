@@ -16,7 +16,7 @@ from ansible_collections.multikernel.core.plugins.module_utils._boot.inspect imp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-KEYS = {"exists", "regular", "size", "sha256", "kind", "error", "header", "elf", "signed"}
+KEYS = {"exists", "regular", "size", "sha256", "kind", "error", "header", "elf", "signed", "signatures"}
 
 
 def test_a_bzimage_is_recognised_with_its_header(bzimage: Callable[..., bytes], stored: Callable[..., str]) -> None:

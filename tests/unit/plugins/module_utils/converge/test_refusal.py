@@ -50,6 +50,18 @@ def test_what_runs_may_stay_when_loading_is_disabled_afterwards(tmp_path):
     assert "kernel.kexec_load_disabled=1" in error.message
 
 
+def test_an_image_that_nobody_has_signed(tmp_path):
+    machine = Machine(tmp_path)
+    layout = simulated.layout()
+    (image,) = layout["images"].values()
+    image["signed_by"] = "/etc/multikernel/allowed_signers"
+    assert image["kernel"]["path"] + " has no signature" in refused(machine, layout).message
+    machine.signed[image["kernel"]["path"]] = "builder@example"
+    assert image["initrd"]["path"] + " has no signature" in refused(machine, layout).message
+    machine.signed[image["initrd"]["path"]] = "builder@example"
+    assert run.apply(layout, system=machine)["changed"]
+
+
 def test_no_root(tmp_path):
     machine = Machine(tmp_path)
     machine.privileged = False

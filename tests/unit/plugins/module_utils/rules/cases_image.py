@@ -19,6 +19,15 @@ def header(field, value):
     return fact(*HEADER, field, value)
 
 
+SIGNED_BY = layout("images", "debian", "signed_by", "/etc/signers")
+
+
+def signature(*paths, by=None, error=None):
+    """What was found of the signatures of files; of kernel and initrd without a word."""
+    told = {"/etc/signers": {"by": by, "error": error}}
+    return both(*(fact("images", path, "signatures", told) for path in paths or ("/boot/vmlinuz", "/srv/web.cpio")))
+
+
 CASES = [
     RuleCase(
         "img-declared",
@@ -49,6 +58,15 @@ CASES = [
         facts=False,
     ),
     RuleCase("img-digest", nothing, "whether /boot/vmlinuz has the digest 55555555..5555 needs the file.", "unknown", facts=False),
+    RuleCase(
+        "img-signature",
+        both(SIGNED_BY, signature(by="builder@example"), signature("/boot/vmlinuz", error="/boot/vmlinuz has no signature")),
+        "/boot/vmlinuz has no signature.",
+    ),
+    RuleCase("img-signature", both(SIGNED_BY, signature(by="builder@example"))),
+    RuleCase("img-signature", SIGNED_BY, "whether /boot/vmlinuz is signed by one of /etc/signers needs the file.", "unknown"),
+    RuleCase("img-signature", SIGNED_BY, "whether /boot/vmlinuz is signed by one of /etc/signers needs the file.", "unknown", facts=False),
+    RuleCase("img-signature", both(SIGNED_BY, missing("/boot/vmlinuz"), signature("/srv/web.cpio", by="builder@example"))),
     RuleCase(
         "img-format",
         fact(

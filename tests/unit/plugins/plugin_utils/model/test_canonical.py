@@ -40,6 +40,19 @@ def test_defaults_are_filled_in(good: Layout) -> None:
     assert loaded["policy"] == {"isolation": {"minimum_grade": None}, "disruption": "refuse"}
 
 
+def test_signers_are_there_where_they_are_given_only(good: Layout) -> None:
+    """Every layout had a digest before there were signers, and hosts remember it."""
+    before = load_layout(good)
+    assert all("signed_by" not in one for one in before["images"].values())
+    name = next(iter(good["images"]))
+    good["images"][name]["signed_by"] = "/etc/multikernel/allowed_signers"
+    signed = load_layout(good)
+    assert signed["images"][name]["signed_by"] == "/etc/multikernel/allowed_signers"
+    canonical.check_shape(signed)
+    assert canonical.digest(signed) != canonical.digest(before)
+    assert load_layout(signed) == signed
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
