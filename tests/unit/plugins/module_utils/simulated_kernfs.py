@@ -65,8 +65,8 @@ class KernfsKernel(Machine):
 
     # what System offers
 
-    def facts(self, images=(), remembered=None):
-        bundle = super().facts(images, remembered)
+    def facts(self, images=(), remembered=None, signers=None):
+        bundle = super().facts(images, remembered, signers)
         for cpu, one in bundle["cpus"]["each"].items():
             old = (remembered or {}).get(cpu, {})
             number = int(cpu)

@@ -29,8 +29,8 @@ class MachineWithCard(Machine):
     def card(self):
         return self.functions[CARD]
 
-    def facts(self, images=(), remembered=None):
-        found = super().facts(images, remembered)
+    def facts(self, images=(), remembered=None, signers=None):
+        found = super().facts(images, remembered, signers)
         found["iommu"] = {"present": False, "translating": False, "interrupt_remapping": False, "groups": 0}
         found["pci"] = dict(machine(), functions=copy.deepcopy(self.functions))
         return found

@@ -22,8 +22,8 @@ class KernelWithCard(KernfsKernel):
     def __init__(self, root, **options):
         super().__init__(root, devices=[{"pci_id": CARD, "vendor": 0x8086, "device": 0x10D3}], **options)
 
-    def facts(self, images=(), remembered=None):
-        found = super().facts(images, remembered)
+    def facts(self, images=(), remembered=None, signers=None):
+        found = super().facts(images, remembered, signers)
         found["iommu"] = {"present": False, "translating": False, "interrupt_remapping": False, "groups": 0}
         found["pci"] = copy.deepcopy(machine())
         return found

@@ -153,8 +153,8 @@ def test_an_image_of_another_that_is_gone_does_not_keep_it_down(bench):
     wish = layout()
     real = machine.facts
 
-    def without(images=(), remembered=None):
-        told = real(images, remembered)
+    def without(*asked):
+        told = real(*asked)
         for path in told["images"]:
             if path == "/boot/lost":
                 told["images"][path] = dict(told["images"][path], exists=False, regular=False, kind=None, header=None, sha256=None)
