@@ -62,7 +62,7 @@ def test_a_function_goes_back_silent_to_the_driver_that_it_had(bus):
     devices.take(bus.system, CARD, {PORT: "auto"})
     assert devices.give_back(bus.system, CARD, "e1000e", None, {PORT: "auto"}) == {}
     assert bind.read_text() == CARD
-    assert (bus.card / "driver_override").read_text().strip("multikernel") == "\n"
+    assert (bus.card / "driver_override").read_text().startswith("\n"), "a write to sysfs replaces all; in this folder it does not"
     assert (bus.card / "reset").read_text() == "1"
     assert (bus.card / "config").read_bytes()[4] == 0x03, "it is no bus master, the rest of the register stays"
     assert bus.power(PORT) == "auto"
@@ -93,5 +93,5 @@ def test_a_refused_reset_is_no_harm_and_a_function_of_the_host_is_left_alone(bus
 
 def test_dma_that_cannot_be_stopped_is_told(bus):
     (bus.card / "config").unlink()
-    with pytest.raises(DialectError, match="the DMA of PCI device 0000:09:00.0 cannot be stopped: No such file"):
+    with pytest.raises(DialectError, match=r"the DMA of PCI device 0000:09:00.0 cannot be stopped: No such file"):
         bus.system.stop_dma(CARD)

@@ -100,7 +100,7 @@ def test_an_instance_with_less_memory_is_told(defined, monkeypatch):
 @pytest.mark.parametrize("fixture", ["loaded", "running"])
 def test_what_has_an_image_is_not_removed(request, fixture):
     host = request.getfixturevalue(fixture)
-    with pytest.raises(DialectError, match="web is (loaded|active); it is not removed before it is unloaded"):
+    with pytest.raises(DialectError, match=r"web is (loaded|active); it is not removed before it is unloaded"):
         host.steps.remove([host.spec])
     assert "web" in host.kernel.state.instances
 
