@@ -164,7 +164,7 @@ def cut_an_apply_off(machine):
 
 def lose_the_kernel(machine):
     real = machine._image
-    machine._image = lambda path: dict(real(path), exists=False)
+    machine._image = lambda path, *signers: dict(real(path, *signers), exists=False)
 
 
 def give_another_file(machine):
@@ -205,7 +205,7 @@ def test_an_initrd_that_is_not_there(machine):
 
 def test_kernels_that_were_not_measured_need_consent(machine):
     real = machine._image
-    machine._image = lambda path: dict(real(path), header=dict(simulated.HEADER, kernel_version="7.3.0-sim (x@y)"))
+    machine._image = lambda path, *signers: dict(real(path, *signers), header=dict(simulated.HEADER, kernel_version="7.3.0-sim (x@y)"))
     machine.there = machine.there | {"lib/modules/7.3.0-sim/updates/mkstock.ko"}
     assert "from 6.1 to 7.3 was not measured" in refused(machine)
     assert handover.leave(machine, NEXT._replace(unproven=True), ways=Ways())["release"] == "7.3.0-sim"
