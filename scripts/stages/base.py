@@ -183,13 +183,16 @@ def counted(name: str, words: Sequence[str | Path], *, limit: float, follow: boo
     return counts
 
 
-def pytest(name: str, words: Sequence[str | Path], *, limit: float, **options: object) -> Counts:
-    """Run pytest and take the counts from its own report; no test at all is a failure."""
+def pytest(name: str, words: Sequence[str | Path], *, limit: float, through: Sequence[str] = (), **options: object) -> Counts:
+    """Run pytest, by the module and words of ``through`` where there are some, and take the counts from its own report.
+
+    No test at all is a failure.
+    """
     report = LOGS / f"{name}.xml"
     report.unlink(missing_ok=True)
     status, output = command(
         name,
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *words],
+        [sys.executable, *through, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *words],
         limit=limit,
         **options,  # type: ignore[arg-type]
     )

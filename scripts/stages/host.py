@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,9 @@ from .base import TOP, TREE, WORK, Counts, Stage, check, command, counted, long,
 # the release that the lab, the demo and the scenarios boot when they are told no other
 STOCK = subprocess.run([TOP / "scripts/stock-release"], check=True, capture_output=True, text=True).stdout.strip()
 COLLECTION = "ansible_collections.multikernel.core"
+# What acts on a machine must have at least so many of its branches tested, in percent.
+ACTING, BRANCHES = ("_converge", "_dialect"), 95
+COVERAGE = {"COVERAGE_FILE": str(WORK / "coverage"), "COVERAGE_RCFILE": str(TOP / "pyproject.toml")}
 
 
 def ruff() -> Counts:
@@ -68,7 +72,38 @@ def tree() -> Counts:
 
 
 def units() -> Counts:
-    return pytest("units", ["-n", "2", "--dist", "worksteal", "tests/unit"], limit=900)
+    """The unit tests; and the branches of converging and of the dialects that they take, each package by itself."""
+    for old in WORK.glob("coverage*"):
+        old.unlink()
+    words = ["-n", "2", "--dist", "worksteal", "tests/unit"]
+    counts = pytest("units", words, limit=1200, through=["-m", "coverage", "run"], environment=COVERAGE)
+    _coverage("combine", "-q")
+    _taken("plugins", "*/plugins/*")
+    for package in ACTING:
+        files = f"*/module_utils/{package}/*"
+        enough = _taken(package, files) >= BRANCHES
+        if not enough:
+            show(f"fewer than {BRANCHES} % of the branches of {package} are taken\n{_coverage('report', '--include=' + files)}")
+        counts += Counts(passed=int(enough), failed=int(not enough))
+    return counts
+
+
+def _taken(name: str, files: str) -> float:
+    """Print and return how many branches of some files were taken, in percent; 0 where nothing was measured."""
+    report = WORK / f"coverage-{name}.json"
+    said = _coverage("json", "-q", "-o", str(report), "--include=" + files)
+    if not report.exists():
+        show(said)
+        return 0.0
+    totals = json.loads(report.read_text())["totals"]
+    share: float = 100.0 * totals["covered_branches"] / max(totals["num_branches"], 1)
+    print(f"      {name}: {totals['covered_branches']} of {totals['num_branches']} branches taken, {share:.1f} %")
+    return share
+
+
+def _coverage(*words: str) -> str:
+    _status, output = command("coverage", [sys.executable, "-m", "coverage", *words], limit=120, environment=COVERAGE)
+    return output
 
 
 def crash() -> Counts:
@@ -109,7 +144,7 @@ STAGES = [
     Stage("drift", "schema and generated documents equal their source", drift, quick=True),
     Stage("project", "the repository keeps its own rules", project, quick=True),
     Stage("tree", f"the stock kernel {STOCK} is in the cache, unpacked", tree),
-    Stage("units", "unit tests pass on the controller's Python", units, quick=True),
+    Stage("units", "unit tests pass on the controller's Python, and take the branches of what acts on a machine", units, quick=True),
     Stage("crash", "a change that is cut at any point is finished or undone by the next command", crash),
     Stage("simulated", "a rollout keeps its promises over simulated hosts", simulated),
     Stage("syntax38", "the target ring uses nothing newer than Python 3.8", syntax38, quick=True),

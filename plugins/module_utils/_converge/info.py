@@ -36,8 +36,8 @@ def info(layout: Optional[Dict[str, Any]] = None, system: Optional[Any] = None, 
     except OSError as error:
         raise ApplyError("what an apply wrote down cannot be read: %s" % files.reason(error)) from error
     facts = machine.facts(sorted({*image_paths(layout), *images}), recover.topology(cut, kept), image_signers(layout))
-    dialect = choose(facts, machine, Options.health_timeout, {}, "auto", (), kept)
     try:
+        dialect = choose(facts, machine, Options.health_timeout, {}, "auto", (), kept)
         facts = dialect.open(facts, True, recover.topology(cut, kept))
         state = dialect.observe(kept, facts)
     except DialectError as error:

@@ -134,8 +134,21 @@ class Run:
                 raise error.failure from again
 
     def _attempt(self) -> Result:
+        with self._told():
+            self._facts()
+            self._recover()
+            self.state = self.dialect.observe(self.kept, self.facts)
+            steps = self._plan_absent() if self.layout is None else self._plan_present()
+            result = self._result(steps)
+            if self.check or not steps:
+                return result
+            return self._converge(steps, result)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Whatever fails is told as an ApplyError, and what was opened only to look is closed again."""
         try:
-            return self._attempt_opened()
+            yield
         except (ApplyError, DialectError, OSError) as error:
             if self.dialect is not None:
                 self.dialect.close()
@@ -145,16 +158,6 @@ class Run:
             if isinstance(error, DialectError):  # the host cannot be read; what was changed was undone, or raised an ApplyError
                 raise ApplyError(str(error), changed=bool(self.recovered)) from error
             raise
-
-    def _attempt_opened(self) -> Result:
-        self._facts()
-        self._recover()
-        self.state = self.dialect.observe(self.kept, self.facts)
-        steps = self._plan_absent() if self.layout is None else self._plan_present()
-        result = self._result(steps)
-        if self.check or not steps:
-            return result
-        return self._converge(steps, result)
 
     # observe
 

@@ -20,7 +20,6 @@ import time
 from dataclasses import replace
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-from .._dialect.base import DialectError
 from .._dialect.system import System
 from .._layout import canonical
 from .._plan import spec as specs
@@ -332,11 +331,10 @@ class Recovery(Run):
 
     def recover(self) -> List[str]:
         """What was undone, sentences. Raises ApplyError."""
-        try:
+        with self._told():
             self._facts()
             self._recover()
-        except DialectError as error:
-            raise ApplyError(str(error)) from error
+        self.dialect.close()
         return self.recovered
 
 

@@ -43,19 +43,30 @@ def take(system: Any, address: str, power: Dict[str, str]) -> Dict[str, Any]:
 
 
 def give_back(system: Any, address: str, driver: Optional[str], override: Optional[str], power: Dict[str, str]) -> Dict[str, Any]:
-    """Let the host have a function again, with the driver that it had. Raises DialectError."""
+    """Let the host have a function again, with the driver that it had. Raises DialectError; nothing was done then."""
     folder = "%s/%s/" % (DEVICES, address)
-    if not system.exists(folder + "driver_override") or (system.read(folder + "driver_override") or "").strip() != HOLD:
+    present = _override(system, address)
+    unbound = driver is not None and not system.exists(folder + "driver")
+    # An override that is back already, and no driver: an earlier attempt was cut between the two. Any other is somebody else's wish.
+    if present is None or (present != HOLD and not (unbound and present == (override or ""))):
         return {"already": True}
+    if unbound and not system.exists(DRIVERS + str(driver) + "/bind"):
+        message = "PCI device %s cannot go back to the host's driver %s: it is no longer loaded; load it and say that again"
+        raise DialectError(message % (address, driver))
     quiet(system, [address])
-    system.write(folder + "driver_override", override or "\n")  # an empty line clears it
-    if driver is not None and not system.exists(folder + "driver"):
-        if not system.exists(DRIVERS + driver + "/bind"):
-            raise DialectError("PCI device %s cannot go back to the host's driver %s: it is no longer loaded" % (address, driver))
-        system.write(DRIVERS + driver + "/bind", address)
     for other, word in sorted(power.items()):
         system.write("%s/%s/power/control" % (DEVICES, other), word)
+    if present == HOLD:
+        system.write(folder + "driver_override", override or "\n")  # an empty line clears it
+    if unbound:
+        system.write(DRIVERS + str(driver) + "/bind", address)
     return {}
+
+
+def _override(system: Any, address: str) -> Optional[str]:
+    """The driver that alone may have a function, empty when any may; None when there is no such function."""
+    said = system.read("%s/%s/driver_override" % (DEVICES, address))
+    return None if said is None else said.strip().replace("(null)", "")
 
 
 def quiet(system: Any, addresses: Iterable[str]) -> None:

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.multikernel.core.plugins.module_utils._converge import run
+from ansible_collections.multikernel.core.plugins.module_utils._converge import run, store
+from ansible_collections.multikernel.core.plugins.module_utils._dialect.base import DialectError
 from ansible_collections.multikernel.core.plugins.module_utils._dialect.rfc import Rfc
 from ansible_collections.multikernel.core.plugins.module_utils._plan import steps
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils import simulated
@@ -178,3 +179,23 @@ def test_state_of_an_older_release_knows_no_devices_and_is_read(machine):
         one["spec"].pop("devices")
     store.commit(kept)
     assert [step["do"] for step in run.apply(plain, system=machine)["steps"]] == []
+
+
+def test_device_does_not_go_back_while_its_instance_uses_it(machine):
+    run.apply(owner(), system=machine)
+    dialect = Rfc(machine)
+    facts = machine.facts()
+    dialect.observe(store.Store(machine.root).state(), facts)
+    with pytest.raises(DialectError, match=r"PCI device 0000:01:00\.0 cannot go back to the host while web uses it; stop web first"):
+        dialect.perform(steps.device_bind(CARD, {"driver": "e1000e", "override": None, "power": {}}))
+    assert is_held(machine)
+
+
+def test_a_driver_that_takes_a_device_behind_our_back_is_found_by_reading_back(machine):
+    placed = run.apply(owner(), system=machine)["placed"]
+    kept = store.Store(machine.root).state()
+    machine.card.update(driver="e1000e", driver_override=None)
+    dialect = Rfc(machine)
+    state = dialect.observe(kept, machine.facts())
+    differences, _unverifiable = dialect.verify(placed, {"web": kept["instances"]["web"]["spec"]}, state)
+    assert "PCI device 0000:01:00.0 of web is not kept from the host's drivers" in differences

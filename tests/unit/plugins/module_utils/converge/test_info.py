@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.multikernel.core.plugins.module_utils._converge import info, run
+from ansible_collections.multikernel.core.plugins.module_utils._converge import info, journal, run, store
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils import simulated
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated import Machine, instance
 
@@ -49,3 +49,18 @@ def test_what_speaks_against_a_layout_is_a_finding_and_no_error(tmp_path):
 def test_something_that_is_no_layout_is_an_error(tmp_path):
     with pytest.raises(run.ApplyError, match="this is no canonical layout"):
         info.info({"version": 1}, system=Machine(tmp_path))
+
+
+def test_what_runs_in_a_dialect_that_is_no_longer_offered_is_an_error_and_no_traceback(tmp_path):
+    machine = Machine(tmp_path)
+    run.apply(simulated.layout(), system=machine)
+    path = tmp_path / store.STATE
+    path.write_text(path.read_text().replace('"dialect": "rfc"', '"dialect": "kernfs"'))
+    with pytest.raises(run.ApplyError, match="what runs on this host was made in the dialect kernfs, and rfc is asked for"):
+        info.info(system=machine)
+
+
+def test_a_journal_that_cannot_be_read_is_told(tmp_path):
+    (tmp_path / journal.PATH).mkdir(parents=True)
+    with pytest.raises(run.ApplyError, match=r"what an apply wrote down cannot be read: .*Is a directory"):
+        info.info(system=Machine(tmp_path))

@@ -52,3 +52,19 @@ def test_a_host_that_cannot_write_it_down_says_so(tmp_path):
     (tmp_path / "run").write_text("")
     with pytest.raises(lease.LeaseError, match="/run/multikernel/lease cannot be opened: Not a directory"):
         lease.take("one", "ops", 60, root=str(tmp_path))
+
+
+def test_a_lease_that_cannot_be_replaced_says_so(tmp_path, monkeypatch):
+    def full(*_arguments):
+        raise OSError(28, "No space left on device")
+
+    root = str(tmp_path)
+    lease.take("one", "ops", 60, root=root, now=1.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(lease.files, "replace_json", full)
+        with pytest.raises(lease.LeaseError, match=r"/var/lib/multikernel/lease\.json cannot be written: No space left on device"):
+            lease.take("one", "ops", 60, root=root, now=2.0)
+        patch.setattr(lease.files, "remove", full)
+        with pytest.raises(lease.LeaseError, match=r"/var/lib/multikernel/lease\.json cannot be removed: No space left on device"):
+            lease.release("one", root)
+    assert lease.release("one", root)["changed"]

@@ -9,10 +9,11 @@ import itertools
 import os
 
 import pytest
-from ansible_collections.multikernel.core.plugins.module_utils._converge import desired, run, store, underway, update
+from ansible_collections.multikernel.core.plugins.module_utils._converge import desired, journal, run, store, underway, update
 from ansible_collections.multikernel.core.plugins.module_utils._layout import canonical
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils import simulated
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated import Crash, Machine, instance
+from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated_kernfs import KernfsKernel
 
 HEALTH = {"channel": "beat", "within": 30.0}
 
@@ -262,6 +263,83 @@ def test_a_kernel_file_with_new_content_is_an_update_of_the_same_layout(machine)
     # db has the old content, and nothing wants it to change now
     with pytest.raises(run.ApplyError, match="db runs and would be restarted: its kernel changes"):
         stage(machine, "begin", first())
+
+
+def test_a_host_that_has_no_layout_has_nothing_to_update(tmp_path):
+    with pytest.raises(run.ApplyError, match=r"has no layout yet, so there is nothing to update; apply one with multikernel\.core\.layout"):
+        stage(Machine(tmp_path), "begin", second())
+    assert simulated.state_files(tmp_path) == ["run/multikernel/lock"]
+
+
+def test_a_new_layout_without_a_running_kernel_is_no_update(machine):
+    other = second()
+    other["instances"]["web"]["state"] = "loaded"
+    with pytest.raises(run.ApplyError, match="the new layout has web as loaded; an update brings a running kernel"):
+        stage(machine, "begin", other)
+
+
+def test_what_does_not_run_is_not_updated(machine):
+    desired.instance("web", "stopped", system=machine)
+    with pytest.raises(run.ApplyError, match="web does not run on this host, so nothing could go on meanwhile; start it"):
+        stage(machine, "begin", second())
+
+
+def test_on_a_host_of_the_other_dialect_it_is_refused_and_nothing_stays_mounted(tmp_path):
+    machine = KernfsKernel(tmp_path, mounted=False)
+    for _again in range(2):
+        with pytest.raises(run.ApplyError, match="this host has no layout yet"):
+            stage(machine, "begin", second())
+        assert not machine.is_mounted
+    run.apply(first(), system=machine)
+    with pytest.raises(run.ApplyError, match="is made in the dialect rfc only; this host speaks kernfs"):
+        stage(machine, "begin", second())
+    assert machine.is_mounted, "what an instance lives in stays"
+
+
+def test_a_journal_that_cannot_be_read_is_told(machine):
+    path = os.path.join(machine.root, journal.PATH)
+    os.rename(path, path + ".away")
+    os.mkdir(path)
+    with pytest.raises(run.ApplyError, match=r"so nothing was begun: .*journal\.jsonl: Is a directory"):
+        stage(machine, "begin", second())
+    assert len(machine.instances) == 2
+
+
+def test_the_old_kernel_that_died_meanwhile_does_not_come_back(machine):
+    old = entries(machine)["web"]
+    stage(machine, "begin", second())
+    assert stage(machine, "back")["say"] == ["web is not switched"]
+    stage(machine, "switch")
+    machine.physical(old - 0x3000, 4096)
+    machine.mailboxes[old - 0x3000].update(state=3, text="Oops")
+    with pytest.raises(run.ApplyError, match="web cannot be switched: the kernel that is to have its name is ended"):
+        stage(machine, "back")
+    stage(machine, "retire")
+    assert has(machine, second())
+
+
+def test_an_image_that_changed_since_the_successor_was_booted_stops_the_switch(tmp_path):
+    machine = Machine(tmp_path)
+    alone = [first(), second()]
+    for layout in alone:
+        layout["instances"].pop("db")
+    run.apply(alone[0], system=machine)
+    stage(machine, "begin", alone[1])
+    machine.digests["/boot/vmlinuz"] = "f" * 64
+    with pytest.raises(
+        run.ApplyError, match=r"the successor of web is no longer what the new layout wants: its kernel .*take the update back"
+    ):
+        stage(machine, "switch")
+    stage(machine, "retreat")
+    assert set(entries(machine)) == {"web"}
+
+
+def test_a_layout_of_before_that_is_forgotten_is_told(machine):
+    stage(machine, "begin", second())
+    os.unlink(os.path.join(machine.root, store.LAYOUTS, canonical.digest(first()) + ".json"))
+    with pytest.raises(run.ApplyError, match="this host no longer remembers the layout %s of before" % canonical.digest(first())[:12]):
+        stage(machine, "retreat")
+    assert "web.next" in entries(machine)
 
 
 def no_room(**policy):

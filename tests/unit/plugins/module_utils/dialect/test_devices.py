@@ -69,15 +69,34 @@ def test_a_function_goes_back_silent_to_the_driver_that_it_had(bus):
 
 
 def test_what_is_not_held_does_not_go_back(bus):
+    (bus.card / "driver_override").write_text("vfio-pci\n")
+    assert devices.give_back(bus.system, CARD, "e1000e", None, {}) == {"already": True}
+    (bus.card / "driver_override").write_text("(null)\n")
+    assert devices.give_back(bus.system, CARD, None, None, {}) == {"already": True}
+    (bus.card / "driver").mkdir()
     assert devices.give_back(bus.system, CARD, "e1000e", None, {}) == {"already": True}
     assert devices.give_back(bus.system, "0000:0a:00.0", "e1000e", None, {}) == {"already": True}
     assert (bus.card / "config").read_bytes() == MASTER
 
 
-def test_a_driver_that_was_unloaded_is_told(bus):
-    devices.take(bus.system, CARD, {})
-    with pytest.raises(DialectError, match="cannot go back to the host's driver e1000e: it is no longer loaded"):
-        devices.give_back(bus.system, CARD, "e1000e", None, {})
+def test_a_driver_that_was_unloaded_is_told_and_the_function_goes_back_once_it_is_there(bus):
+    bind = bus.root / "sys/bus/pci/drivers/e1000e/bind"
+    devices.take(bus.system, CARD, {PORT: "auto"})
+    for _again in range(2):
+        with pytest.raises(DialectError, match="cannot go back to the host's driver e1000e: it is no longer loaded; load it"):
+            devices.give_back(bus.system, CARD, "e1000e", None, {PORT: "auto"})
+        assert devices.is_held(bus.system, CARD)
+    bind.write_text("")
+    assert devices.give_back(bus.system, CARD, "e1000e", None, {PORT: "auto"}) == {}
+    assert (bind.read_text(), bus.power(PORT)) == (CARD, "auto")
+
+
+def test_a_way_back_that_was_cut_before_the_driver_was_bound_is_gone_to_its_end(bus):
+    bind = bus.root / "sys/bus/pci/drivers/e1000e/bind"
+    bind.write_text("")
+    (bus.card / "driver_override").write_text("(null)\n")
+    assert devices.give_back(bus.system, CARD, "e1000e", None, {PORT: "auto"}) == {}
+    assert bind.read_text() == CARD
 
 
 def test_a_refused_reset_is_no_harm_and_a_function_of_the_host_is_left_alone(bus):

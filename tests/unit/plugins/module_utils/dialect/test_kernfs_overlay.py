@@ -220,3 +220,9 @@ def test_operations_are_told_in_words():
         "adding memory of 1048576 bytes to the pool",
         "adding device 0000:09:00.0 to instance a",
     ]
+
+
+def test_a_cpu_is_told_with_its_node():
+    (blob,) = overlay.batch([overlay.pool_cpus_add([overlay.Cpu(4, 1)])])
+    (cpu,) = [node for _path, node in fdt.parse(blob).walk() if node.name.startswith("cpu@")]
+    assert (cpu.properties["reg"], cpu.u32("numa-node-id")) == (fdt.u64(4), 1)

@@ -212,3 +212,19 @@ def test_pci_addresses_are_read(text):
 @pytest.mark.parametrize("text", ["", "09:00.0", "0000:09:20.0", "0000:09:00.8", "0000:09:00.0\n", "0000:09:00,0"])
 def test_other_words_are_no_pci_address(text):
     assert trees.pci_numbers(text) is None
+
+
+def bus(*functions):
+    made = root()
+    made.children.append(fdt.Node("pci@9", {"linux,pci-domain": fdt.u32(0)}, list(functions)))
+    return fdt.build(made)
+
+
+def test_a_bridge_with_nothing_behind_it_is_no_device():
+    empty = fdt.Node("pci@1,0", {"bus-range": fdt.u32(10, 10), "vendor-id": fdt.u32(1), "device-id": fdt.u32(2)})
+    assert [one["pci_id"] for one in trees.host(bus(empty, function(3)))["devices"]] == ["0000:09:03.0"]
+
+
+def test_a_function_without_a_whole_address_is_refused():
+    with pytest.raises(trees.TreeError, match=r"reg of PCI device 'pci@3,0' has 1 cells instead of 5"):
+        trees.host(bus(function(3, reg=fdt.u32(9))))

@@ -354,3 +354,17 @@ def test_a_channel_at_another_place_is_attached_anew(tmp_path):
     bench.machine.channels["beat"]["address"] += 0x1000
     bench.do(attach)
     assert bench.machine.channels["beat"]["address"] == attach.args["address"]
+
+
+def test_a_kernel_of_this_dialect_does_not_tell_what_its_instances_are(tmp_path):
+    machine = Machine(tmp_path)
+    (one,) = Rfc(machine, adopt=["web", "db"]).probe(machine.facts())
+    assert one.message.startswith("web, db cannot be adopted: a kernel of the dialect rfc does not tell")
+
+
+def test_a_channel_that_lies_elsewhere_keeps_its_name(tmp_path):
+    bench = Bench(tmp_path)
+    bench.machine.channels["beat"] = {"address": 0x5000, "end": "host"}
+    with pytest.raises(DialectError, match=r"channel beat is not attached at 0x6000, so it cannot be called beat\.old"):
+        bench.do(steps.channel_rename("beat", "beat.old", 0x6000, "web"))
+    assert set(bench.machine.channels) == {"beat"}

@@ -155,3 +155,40 @@ def test_images_and_commands_of_instances_are_refused_on_a_stock_kernel(tmp_path
     with pytest.raises(DialectError, match=r"/none/vmlinux cannot be read: No such file") as error:
         system.file_load("/none/vmlinux", None, "", 1)
     assert error.value.errno == errno.ENOENT
+
+
+def test_a_kernel_without_the_file_system_is_a_sentence(tmp_path):
+    """No kernel that runs this test offers the type, and nobody below root may mount: either is told."""
+    with pytest.raises(DialectError, match=r"^/sys/fs/multikernel cannot be mounted: "):
+        System(str(tmp_path)).mount_kernfs()
+
+
+def test_what_cannot_be_unmounted_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(mounts, "mounted", lambda *_arguments: None)
+    with pytest.raises(DialectError, match=r"^/sys/fs/multikernel cannot be unmounted: "):
+        System(str(tmp_path)).unmount_kernfs()
+
+
+def test_a_kernel_that_is_another_than_was_verified_is_not_unpacked(tmp_path):
+    (tmp_path / "kernel").write_bytes(b"other" * 100)
+    for path, digest in (("/kernel", "0" * 64), ("/none", None)):
+        with pytest.raises(DialectError, match="the kernel %s cannot be unpacked: " % path):
+            System(str(tmp_path)).unpacked(path, digest)
+
+
+def test_only_the_very_bytes_that_were_looked_at_are_loaded(tmp_path):
+    (tmp_path / "kernel").write_bytes(b"other")
+    system = System(str(tmp_path))
+    with pytest.raises(DialectError, match="/kernel"):
+        system.file_load("/kernel", None, "", 1, ("0" * 64, None))
+    with pytest.raises(DialectError, match="/initrd cannot be read: No such file or directory"):
+        system.file_load("/kernel", "/initrd", "", 1)
+
+
+def test_a_file_that_vanishes_under_a_system_call_is_a_sentence(monkeypatch):
+    def gone(*_arguments):
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "/srv/tiny")
+
+    monkeypatch.setattr(kexec_file, "unload", gone)
+    with pytest.raises(DialectError, match="/srv/tiny cannot be read: No such file or directory"):
+        System().file_unload(1)
