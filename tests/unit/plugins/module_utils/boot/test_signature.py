@@ -108,7 +108,9 @@ def test_a_list_without_purposes_does_not_make_any_purpose_good(signed):
     assert "for another purpose" in signed.error()
 
 
-@pytest.mark.parametrize("content", [b"", b"-----BEGIN SSH SIGNATURE-----\n", NOISE, b"\0" * 70000], ids=["empty", "begun", "noise", "large"])
+@pytest.mark.parametrize(
+    "content", [b"", b"-----BEGIN SSH SIGNATURE-----\n", NOISE, b"\0" * 70000], ids=["empty", "begun", "noise", "huge"]
+)
 def test_a_signature_that_is_none(signed, content):
     signed.sig.write_bytes(content)
     assert signed.error().split(":")[0] in (
