@@ -53,6 +53,7 @@ class Rfc:
         self.reports = Reports(system, self.console_logs, SILENCE)
         self.nonces: Dict[str, int] = {}
         self.busy: Dict[str, Dict[str, Any]] = {}
+        self.facts: Optional[Dict[str, Any]] = None
 
     def probe(self, facts: Dict[str, Any]) -> List[Finding]:
         """Whether this host speaks another dialect. What else prevents a load (privilege, settings, lockdown) the rules tell."""
@@ -75,6 +76,7 @@ class Rfc:
 
     def open(self, facts: Dict[str, Any], check: bool, remembered: Dict[str, Any]) -> Dict[str, Any]:
         """Nothing has to be done to read an RFC host."""
+        self.facts = facts
         return facts
 
     def close(self) -> None:
@@ -248,7 +250,8 @@ class Rfc:
         name = spec["name"]
         if name in self.busy:
             raise DialectError("%s runs; loading it again would overwrite its memory while it runs; stop it first" % name)
-        facts = self.system.facts()
+        # what the host uses changes, by this apply and without it; what the machine is built of does not
+        facts = self.system.facts() if self.facts is None else self.system.memory_now(self.facts)
         nonce = self.system.nonce()
         built = self.system.assemble(image.boot_spec(spec, facts, self.system.read(MKSTOCK + "info"), nonce))
         image.prove(spec, built.segments, facts, self.busy)

@@ -36,6 +36,10 @@ class System:
         collected: Dict[str, Any] = host_facts.collect(self.root, images, remembered, signers)
         return collected
 
+    def memory_now(self, facts: Dict[str, Any]) -> Dict[str, Any]:
+        """The same facts with the memory, and what of it may be given away, as they are at this moment."""
+        return host_facts.with_memory(self.root, facts)
+
     def read(self, path: str) -> Optional[str]:
         """The text of a file, None when it cannot be read."""
         text: Optional[str] = files.read(self.root, path)

@@ -69,6 +69,11 @@ def collect(
     return facts
 
 
+def with_memory(root: str, facts: Facts) -> Facts:
+    """The same facts with the memory, and the pool that is declared of it, read anew: all that a proof of free memory is made from."""
+    return dict(facts, memory=_memory(root, facts["kernel"]["cmdline"]), dialect=dialect.dialect(root))
+
+
 def _image(root: str, path: str, signers: Iterable[str]) -> Dict[str, Any]:
     told = {name: files.path_below(root, name) for name in signers}
     return inspect.inspect(files.path_below(root, path), signers=told)

@@ -154,6 +154,10 @@ class Machine:
             "images": {path: self._image(path, (signers or {}).get(path, ())) for path in images},
         }
 
+    def memory_now(self, facts):
+        fresh = self.facts()
+        return dict(facts, memory=fresh["memory"], dialect=fresh["dialect"])
+
     def read(self, path):
         if path == "proc/multikernel":
             rows = ["%-10s  0x%012x  %8d\n" % (one["type"], one["entry"], 3) for one in self.images]

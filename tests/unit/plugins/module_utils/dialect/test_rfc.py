@@ -121,6 +121,17 @@ def test_memory_of_the_host_is_not_written(bench):
     assert bench.machine.images == []
 
 
+def test_memory_that_the_host_took_after_it_was_looked_at_is_not_written(tmp_path):
+    bench = Bench(tmp_path)
+    bench.dialect.open(bench.machine.facts(), False, {})
+    bench.machine.reserved = False
+    refused(bench, steps.load(bench.web), "web is not loaded: .* System RAM")
+    bench.machine.reserved = True
+    bench.machine.pool.clear()
+    refused(bench, steps.load(bench.web), "web is not loaded: .* not part of the pool that the host has declared")
+    assert bench.machine.images == []
+
+
 def test_memory_outside_the_instances_own_is_not_written(bench):
     small = dict(bench.db, size=2 * MIB)
     refused(bench, steps.load(small), r"a segment of db \(.*\) lies outside its memory \(.*\)")

@@ -128,6 +128,16 @@ def test_the_lab_machine(collect):
     assert found["la57"] is False
 
 
+def test_the_memory_alone_is_read_anew(machine):
+    root = machine("lab-mkstock")
+    before = facts.collect(root=str(root))
+    (root / "proc/iomem").write_text("00100000-4fffffff : System RAM\n")
+    now = facts.with_memory(str(root), before)
+    assert [one["end"] for one in now["memory"]["iomem"]] == [0x4FFFFFFF] != [one["end"] for one in before["memory"]["iomem"]]
+    assert dict(now, memory=None) == dict(before, memory=None)
+    assert now == facts.collect(root=str(root))
+
+
 def test_logical_numbers_apic_ids_and_counts_are_three_things(collect):
     each = collect("two-sockets")["cpus"]["each"]
     assert [each[str(number)]["apic_id"] for number in range(6)] == [0, 1, 2, 4, 5, 6]
