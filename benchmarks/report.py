@@ -126,7 +126,7 @@ def _peer(told: Plain) -> list[str]:
         row = [f"{int(count):,}", _short(one["cpu"])]
         for part in ("judge_alone", "together"):
             value = mine["milliseconds"][part]["cpu"] if mine else None
-            row += [_short(value), f"{one['cpu'] / value:.2g}"] if value else ["", ""]
+            row += [_short(value), _short(one["cpu"] / value)] if value else ["", ""]
         rows.append(tuple(row))
     return [
         f"Beside {peer['package']}, whose validator (about 22 rules) was run on the same number of instances in the same run, ms:",
@@ -157,8 +157,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
     return [lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]]
 
 
-def _short(milliseconds: float) -> str:
-    return f"{milliseconds:.0f}" if milliseconds >= 100 else f"{milliseconds:.3g}"
+def _short(number: float) -> str:
+    return f"{number:.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def _lines(path: str) -> list[str]:
