@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import Dict, Iterator, List, Optional, Tuple
 
-from .._boot import assemble, cmdline
+from .._boot import cmdline, memory_map
 from .._layout import cpuset, units
 from .case import Case
 from .console import PORTS, port_of
@@ -402,7 +402,7 @@ def _cpu_list(value: str) -> List[int]:
 
 def _limit(case: Case, line: Line) -> int:
     header: Optional[Dict[str, int]] = (case.kernel_file(line.names[0]) or {}).get("header")
-    return (header or {}).get("cmdline_size") or assemble.DEFAULT_CMDLINE_SIZE
+    return (header or {}).get("cmdline_size") or memory_map.DEFAULT_CMDLINE_SIZE
 
 
 def _own_length(case: Case, name: str) -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
-from .._boot import assemble, setup_header
+from .._boot import memory_map, setup_header
 from .._layout import units
 from . import size as image_size
 from .case import Case
@@ -278,7 +278,7 @@ def _kernel_fits(case: Case, kinds: Tuple[str, ...]) -> Iterator[Outcome]:
     for name in case.those(lambda one: one["memory"]["size"] < ends.get(one["image"], 0) or one["image"] in moving & set(ends)):
         instance = case.instances[name]
         size, end = instance["memory"]["size"], image_size.of_instance(case, name, False) or 0
-        if end > size > (assemble.KERNEL if case.is_linux(name) else assemble.FLAT):  # what is smaller is told by mem-head
+        if end > size > (memory_map.KERNEL if case.is_linux(name) else memory_map.FLAT):  # what is smaller is told by mem-head
             message = "{0} has {1}, but {2} needs {3} from its start.".format(
                 name,
                 units.format_size(size),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterator, List, Optional, Tuple
 
-from .._boot import assemble
+from .._boot import memory_map
 from .._layout import units
 from .case import Case, Region, region_of
 from .registry import Outcome, fail, rule, unknown
@@ -76,11 +76,11 @@ def mem_2m(case: Case) -> Iterator[Outcome]:
     "The loader puts mailbox, tables and start code at the base, a flat payload 2 MiB above it and Linux 16 MiB above it.",
 )
 def mem_head(case: Case) -> Iterator[Outcome]:
-    for name in case.those(lambda one: 0 < one["memory"]["size"] <= assemble.KERNEL):
+    for name in case.those(lambda one: 0 < one["memory"]["size"] <= memory_map.KERNEL):
         if case.image(name) is None:
             continue
         size = case.instances[name]["memory"]["size"]
-        what, start = ("kernel", assemble.KERNEL) if case.is_linux(name) else ("payload", assemble.FLAT)
+        what, start = ("kernel", memory_map.KERNEL) if case.is_linux(name) else ("payload", memory_map.FLAT)
         if size <= start:
             message = "{0} has {1}, but its {2} is put {3} above its base.".format(
                 name, units.format_size(size), what, units.format_size(start)

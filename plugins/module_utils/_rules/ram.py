@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterator, List, Optional, Tuple
 
-from .._boot import assemble
+from .._boot import memory_map
 from .._host import iomem
 from .._layout import units
 from . import size as image_size
@@ -238,7 +238,7 @@ def mem_kernel_min(case: Case) -> Iterator[Outcome]:
             elif case.file(where) is None:
                 yield unknown("how much memory {0} needs is not known.".format(where), ("images", image, "kernel"))
     limits.update(dict.fromkeys(image_size.moving(case).intersection(limits), 1 << 64))
-    for name in case.those(lambda one: assemble.KERNEL < one["memory"]["size"] < limits.get(one["image"], 0)):
+    for name in case.those(lambda one: memory_map.KERNEL < one["memory"]["size"] < limits.get(one["image"], 0)):
         size = case.instances[name]["memory"]["size"]
         need, kernel = image_size.of_instance(case, name, True) or 0, image_size.of_instance(case, name, False)
         limit = need + ROOM_TO_BOOT

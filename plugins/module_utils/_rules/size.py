@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Optional, Set
 
-from .._boot import assemble
+from .._boot import memory_map
 from .case import Case
 
 # An address that every kernel can be put at without any rounding.
@@ -25,14 +25,14 @@ def kernel_end(case: Case, image: str, base: int) -> Optional[int]:
     if not facts:
         return None
     if declared["format"] == "flat" or facts["kind"] == "flat":
-        return assemble.FLAT + _up(facts["size"], assemble.PAGE)
+        return memory_map.FLAT + _up(facts["size"], memory_map.PAGE)
     if facts["kind"] == "vmlinux" and facts["elf"]:
         end: Optional[int] = facts["elf"]["end"]
         return end
     header = facts["header"]
     if facts["kind"] != "bzimage" or not header or not header.get("kernel_alignment"):
         return None
-    load = base + assemble.KERNEL
+    load = base + memory_map.KERNEL
     start = max(_up(load, header["kernel_alignment"]), header["pref_address"])
     code = facts["size"] - header["setup_size"]
     return int(max(start + header["init_size"], load + code) - base)
@@ -47,7 +47,7 @@ def needed(case: Case, image: str, base: int) -> Optional[int]:
     facts = case.file(initrd["path"])
     if facts is None or not facts["exists"]:
         return None
-    return end + _up(facts["size"], assemble.INITRD_ALIGNMENT)
+    return end + _up(facts["size"], memory_map.INITRD_ALIGNMENT)
 
 
 def of_instance(case: Case, name: str, initrd: bool) -> Optional[int]:
@@ -62,7 +62,7 @@ def moving(case: Case) -> Set[str]:
     found = set()
     for name, image in case.layout["images"].items():
         header = (case.file(image["kernel"]["path"]) or {}).get("header") or {}
-        if (header.get("kernel_alignment") or 0) > assemble.BASE_ALIGNMENT or (header.get("pref_address") or 0) > assemble.KERNEL:
+        if (header.get("kernel_alignment") or 0) > memory_map.BASE_ALIGNMENT or (header.get("pref_address") or 0) > memory_map.KERNEL:
             found.add(name)
     return found
 
