@@ -53,7 +53,7 @@ def text(told: Plain) -> str:
     kind = told["machine"]
     load = ", ".join(map(str, kind["load"]))
     lines = [
-        f"{kind['cpus']} CPUs ({kind['cpu']}), shared with other work (load {load}), Linux {kind['kernel']}, Python {kind['python']}.",
+        f"{kind['cpus']} CPUs ({kind['cpu']}), load {load} when it was written, Linux {kind['kernel']}, Python {kind['python']}.",
         "Times are medians. *cpu* is the processor time of the process alone: what the wall shows on a machine without other load.",
         "The goals are held against it, but for the fleet, which several processes share.",
         "",

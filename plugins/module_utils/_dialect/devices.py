@@ -20,8 +20,7 @@ DRIVERS = "sys/bus/pci/drivers/"
 
 def is_held(system: Any, address: str) -> bool:
     """Whether no driver of the host has a function, and none can get it."""
-    folder = "%s/%s/" % (DEVICES, address)
-    return (system.read(folder + "driver_override") or "").strip() == HOLD and not system.exists(folder + "driver")
+    return _override(system, address) == HOLD and not system.exists("%s/%s/driver" % (DEVICES, address))
 
 
 def take(system: Any, address: str, power: Dict[str, str]) -> Dict[str, Any]:
@@ -43,7 +42,7 @@ def take(system: Any, address: str, power: Dict[str, str]) -> Dict[str, Any]:
 
 
 def give_back(system: Any, address: str, driver: Optional[str], override: Optional[str], power: Dict[str, str]) -> Dict[str, Any]:
-    """Let the host have a function again, with the driver that it had. Raises DialectError; nothing was done then."""
+    """Let the host have a function again, with the driver that it had. Raises DialectError; said again, it goes on from there."""
     folder = "%s/%s/" % (DEVICES, address)
     present = _override(system, address)
     unbound = driver is not None and not system.exists(folder + "driver")

@@ -53,7 +53,7 @@ class Rfc:
         self.reports = Reports(system, self.console_logs, SILENCE)
         self.nonces: Dict[str, int] = {}
         self.busy: Dict[str, Dict[str, Any]] = {}
-        self.facts: Optional[Dict[str, Any]] = None
+        self.facts: Dict[str, Any] = {}
 
     def probe(self, facts: Dict[str, Any]) -> List[Finding]:
         """Whether this host speaks another dialect. What else prevents a load (privilege, settings, lockdown) the rules tell."""
@@ -251,7 +251,7 @@ class Rfc:
         if name in self.busy:
             raise DialectError("%s runs; loading it again would overwrite its memory while it runs; stop it first" % name)
         # what the host uses changes, by this apply and without it; what the machine is built of does not
-        facts = self.system.facts() if self.facts is None else self.system.memory_now(self.facts)
+        facts = self.system.memory_now(self.facts)
         nonce = self.system.nonce()
         built = self.system.assemble(image.boot_spec(spec, facts, self.system.read(MKSTOCK + "info"), nonce))
         image.prove(spec, built.segments, facts, self.busy)

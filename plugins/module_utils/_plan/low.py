@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
+from .._boot.memory_map import LOW_SIZE
 from . import ranges
 from .conflict import Conflict, Problem, Refusal, Way
 from .memory import amount
 from .ranges import Range
 
-LOW_SIZE = 0x10000  # a Linux instance's real mode trampoline lives in 64 KiB of its own below 1 MiB
 RESERVE = "reserve 64 KiB for each Linux instance on the host's command line, for example memmap=192K$0x10000"
 
 

@@ -13,11 +13,13 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 from .._boot import channel as channel_area
+from .._boot.memory_map import LOW_SIZE
+from .._boot.memory_map import STUB as ENTRY_OFFSET
 from .._rules.finding import Finding
 from . import collector, ranges
 from .conflict import Conflict, Problem, explain
 from .cores import Chooser
-from .low import LOW_SIZE, Low, Need
+from .low import Low, Need
 from .memory import Ask, Memory, amount, span
 from .pool import Pool
 from .ranges import Range
@@ -26,7 +28,6 @@ from .wish import Wish
 
 __all__ = ["ENTRY_OFFSET", "HOST", "LOW_SIZE", "PlacementError", "amount", "is_flat", "place", "span"]
 
-ENTRY_OFFSET = 0x3000  # the entry stub behind mailbox, ACPI tables and the fake IO-APIC page
 HOST = "host"
 
 

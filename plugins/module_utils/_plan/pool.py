@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
+from .._boot.memory_map import FOUR_GIB
 from . import ranges
 from .memory import Region, amount
 from .ranges import Range
 
-FOUR_GIB = 1 << 32
 RAM = "System RAM"
 Complain = Callable[[int, str, str], None]
 

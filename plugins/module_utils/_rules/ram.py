@@ -12,12 +12,10 @@ from .._layout import units
 from . import size as image_size
 from .case import Case, Region
 from .registry import Outcome, fail, rule, unknown
-from .survey import LOW_SIZE
 from .words import at_memory, few
 
 PAGE = 4096
 MIB = 1 << 20
-FOUR_GIB = 1 << 32
 
 # Without a wish of the layout: below this a Debian host kills processes while it manages instances.
 HOST_MEMORY = 256 * MIB
@@ -71,7 +69,7 @@ def mem_mmio(case: Case) -> Iterator[Outcome]:
     # What lies outside a pool whose place is known is told by mem-in-pool.
     loose = case.outside if len(case.pool) < len(case.layout["pool"]["memory"]) else []
     for region in case.pool + loose:
-        if region.base >= FOUR_GIB:
+        if region.base >= memory_map.FOUR_GIB:
             continue
         for start, end, name in iomem.APIC_PAGES:
             if region.base <= end and region.end > start:
@@ -269,7 +267,7 @@ def mem_low_chunk(case: Case) -> Iterator[Outcome]:
         return  # the kernel finds it
     wanted = case.linux
     chunks = case.fact("memory.low")
-    there = sum((base + size - _up(base)) // LOW_SIZE for base, size in chunks if base + size > _up(base))
+    there = sum((base + size - _up(base)) // memory_map.LOW_SIZE for base, size in chunks if base + size > _up(base))
     if len(wanted) > there:
         message = "{0} run Linux and need 64 KiB below 1 MiB each, but this host leaves room for {1} ({2}).".format(
             ", ".join(wanted) if len(wanted) < 9 else "{0} instances".format(len(wanted)),

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Tuple
 
-LOW_SIZE = 0x10000  # what a Linux instance gets below 1 MiB
+from .._boot.memory_map import LOW_SIZE
+
 TWO_MIB = 1 << 21
 
 Span = Tuple[int, int, str, str]  # base, end, kind, owner

@@ -24,7 +24,7 @@ class Bench:
         self.machine = Machine(tmp_path, **kind)
         self.dialect = Rfc(self.machine)
         layout = simulated.layout(instances={"web": instance(cpus={"ids": [1], "count": None}), "db": instance(cpus={"count": 2})})
-        facts = self.machine.facts(FILES)
+        facts = self.dialect.open(self.machine.facts(FILES), False, {})
         placed = place(layout, facts)
         self.web, self.db = spec.of("web", placed, facts), spec.of("db", placed, facts)
         self.machine.online = {0}
@@ -99,6 +99,7 @@ def test_a_cpu_that_a_forgotten_instance_holds_is_never_booted(tmp_path):
     bench = Bench(tmp_path)
     bench.start(bench.web)
     bench.dialect = Rfc(bench.machine)
+    bench.dialect.open(bench.machine.facts(), False, {})
     other = dict(bench.db, cpus=[1])
     bench.do(steps.load(other))
     refused(bench, steps.boot(other), "db cannot boot on CPU 1: another instance runs on it")
@@ -123,7 +124,6 @@ def test_memory_of_the_host_is_not_written(bench):
 
 def test_memory_that_the_host_took_after_it_was_looked_at_is_not_written(tmp_path):
     bench = Bench(tmp_path)
-    bench.dialect.open(bench.machine.facts(), False, {})
     bench.machine.reserved = False
     refused(bench, steps.load(bench.web), "web is not loaded: .* System RAM")
     bench.machine.reserved = True
