@@ -72,6 +72,20 @@ def test_no_file_names_a_registry_host(texts: dict[Path, str]) -> None:
     assert not named, f"package sources belong to the machine's settings: {named}"
 
 
+def leaves_early(text: str) -> list[str]:
+    """The pipes of a shell script with pipefail whose reader may leave before its writer is done: that ends the script, now and then."""
+    if not text.startswith("#!") or not re.search(r"^set -.*pipefail", text, re.MULTILINE):
+        return []
+    reader = re.compile(r"\|\s*(?:head\b|grep -\w*q|sed [^|]*;q\}|awk [^|]*\bexit\b)")
+    return [line.strip() for line in text.splitlines() if reader.search(line.split(" # ")[0])]
+
+
+def test_no_script_ends_because_a_reader_left_early(texts: dict[Path, str]) -> None:
+    found = [f"{path}: {line}" for path, text in texts.items() for line in leaves_early(text)]
+    assert not found, f"the writer dies of SIGPIPE and pipefail tells nobody why: {found}"
+    assert leaves_early("#!/bin/bash\nset -eu -o pipefail\napt-cache show x | head -n 1\n"), "this test would find one"
+
+
 def test_no_file_names_a_path_of_one_machine(top: Path, texts: dict[Path, str]) -> None:
     places = re.compile(r"(?<![\w.$}>-])/(?:work|home/[a-z]\w*|Users/\w+)/")
     named = [f"{path}: {found.group()}" for path, text in texts.items() for found in [places.search(text)] if found]
