@@ -38,7 +38,14 @@ def plan(
 def wanted(
     placed: Dict[str, Any], state: Dict[str, Any], facts: Dict[str, Any], only: Optional[Sequence[str]] = None
 ) -> Dict[str, Dict[str, Any]]:
-    """The specs of the instances that are to run or to be loaded, by name; with only, all others are as they are."""
+    """The specs of the instances that are to run or to be loaded, by name; with only, all others of the layout are as they are."""
+    return {name: spec for name, spec in _specified(placed, state, facts, only).items() if name in placed["instances"]}
+
+
+def _specified(
+    placed: Dict[str, Any], state: Dict[str, Any], facts: Dict[str, Any], only: Optional[Sequence[str]]
+) -> Dict[str, Dict[str, Any]]:
+    """The specs of all that will be there: with only, what the layout does not name stays, too."""
     mine = [name for name, one in placed["instances"].items() if one["state"] in ("running", "loaded") and (only is None or name in only)]
     specified = specs.of_all(sorted(mine), placed, facts)
     areas = kernfs_place.offsets(placed["channels"])
@@ -96,7 +103,7 @@ class _Planner:
         self.allowed = placed["policy"]["disruption"] == "allow"
         self.have: Dict[str, Dict[str, Any]] = state.get("instances") or {}
         self.there = {name: one for name, one in self.have.items() if one["status"] is not None}
-        self.specs = wanted(placed, state, facts, only)
+        self.specs = _specified(placed, state, facts, only)
         self.findings: List[Finding] = []
         self.names = [name for name in sorted(set(self.have) | set(self.specs)) if only is None or name in only]
         # names of what is to be halted or unloaded, removed, given other CPUs, made, loaded, started

@@ -92,6 +92,20 @@ def test_after_a_boot_of_the_host_nothing_is_undone(tmp_path, monkeypatch):
     assert kernel.harm == []
 
 
+def test_a_refusal_after_a_boot_and_a_recovery_leaves_the_file_system_unmounted(tmp_path, monkeypatch):
+    kernel = kernel_at(tmp_path, KINDS[0])
+    with monkeypatch.context() as patch:
+        Cut(patch, 4, True)
+        with pytest.raises(Crash):
+            run.apply(layout(KINDS[0], two()), system=kernel)
+    kernel = kernel.reboot()
+    kernel.is_mounted = False
+    wrong = simulated.layout(instances={"web": simulated.instance(cpus={"count": 9})})
+    with pytest.raises(run.ApplyError, match="is refused"):
+        run.apply(wrong, system=kernel)
+    assert not kernel.is_mounted
+
+
 def test_an_instance_that_a_cut_recovery_started_is_known_by_the_mark_of_its_boot(tmp_path, monkeypatch):
     kernel = kernel_at(tmp_path, {})
     run.apply(two(), system=kernel)

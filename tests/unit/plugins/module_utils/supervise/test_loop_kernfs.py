@@ -41,6 +41,25 @@ def test_one_that_panics_is_started_again_alone(bench):
     ]
 
 
+def test_two_that_are_down_do_not_keep_each_other_down(tmp_path):
+    machine = KernfsKernel(tmp_path)
+    run.apply(layout(db={"restart": "always"}), system=machine)
+    bench = Bench(machine)
+    bench.turns(3)
+    for name in ("web", "db"):
+        machine.end(name, 3, "Kernel panic")
+    bench.turns(10)
+    assert {name: one.alive for name, one in bench.supervisor.core.entries.items()} == {"web": True, "db": True}
+    assert [line for line in bench.said() if "could not be" in line] == []
+
+
+def test_one_that_is_down_for_good_does_not_keep_another_one_down(bench):
+    for name in ("web", "db"):  # db has restart: no
+        bench.machine.end(name, 3, "Kernel panic")
+    bench.turns(10)
+    assert {name: one.alive for name, one in bench.supervisor.core.entries.items()} == {"web": True, "db": False}
+
+
 def test_what_the_operator_stopped_stays_stopped(bench):
     desired.instance("web", "stopped", system=bench.machine)
     bench.turns(30)
@@ -69,3 +88,14 @@ def test_one_that_cannot_come_back_is_told_and_the_others_run(bench):
     fresh.turns(5)
     assert set(machine.running()) == {"web", "db"}
     assert machine.harm == []
+
+
+def test_a_restart_by_a_layout_that_lacks_another_one_leaves_that_alone(bench):
+    machine, whole = bench.machine, layout()
+    before = nonces(machine)
+    part = dict(whole, instances={"web": whole["instances"]["web"]})
+    run.apply(part, options=run.Options(only=["web"], restart=["web"], declared=whole), system=machine)
+    after = nonces(machine)
+    assert (after["db"] == before["db"], after["web"] == before["web"]) == (True, False)
+    assert (set(machine.running()), machine.harm) == ({"web", "db"}, [])
+    assert not run.apply(whole, system=machine)["changed"]
