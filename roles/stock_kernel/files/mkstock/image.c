@@ -109,7 +109,7 @@ static int check_place(const struct mk_range *range)
 
 static int copy(const struct kexec_segment *segment)
 {
-	size_t done, piece;
+	size_t done, piece, given = segment->bufsz;
 	void *memory;
 	int ret = 0;
 
@@ -118,16 +118,16 @@ static int copy(const struct kexec_segment *segment)
 	memory = memremap(segment->mem, segment->memsz, MEMREMAP_WB);
 	if (!memory)
 		return -ENOMEM;
-	for (done = 0; done < segment->bufsz; done += piece) {
-		piece = min_t(size_t, segment->bufsz - done, SZ_1M);
-		if (copy_from_user(memory + done, segment->buf + done, piece)) {
+	for (done = 0; done < segment->memsz; done += piece) {
+		piece = min_t(size_t, (done < given ? given : segment->memsz) - done, MK_PIECE);
+		if (done >= given) {
+			memset(memory + done, 0, piece);
+		} else if (copy_from_user(memory + done, segment->buf + done, piece)) {
 			ret = -EFAULT;
-			goto out;
+			break;
 		}
 		cond_resched();
 	}
-	memset(memory + done, 0, segment->memsz - done);
-out:
 	memunmap(memory);
 	return ret;
 }

@@ -174,7 +174,7 @@ static void copy_piece(const struct mk_piece *piece)
 	for (done = 0; done < piece->room; done += step) {
 		u64 left = done < piece->size ? piece->size - done : 0;
 
-		step = min_t(u64, piece->room - done, SZ_1M);
+		step = min_t(u64, piece->room - done, MK_PIECE);
 		memcpy(at(piece->address + done), piece->data + done, min(step, left));
 		if (left < step)
 			memset(at(piece->address + done + left), 0, step - left);

@@ -33,6 +33,11 @@ struct seq_file;
 #define MK_RANGES_MAX			16
 #define MK_CHUNKS_MAX			64
 #define MK_TEXT_MAX			256
+/*
+ * Bytes of an image that are copied before somebody else gets the CPU. An emulator takes a hundred times longer for memory
+ * from which a kernel has run, and all that shares the CPU with the copying waited for a mebibyte of it, 120 ms.
+ */
+#define MK_PIECE			SZ_64K
 
 /*
  * Guards images, selections and instances. Taken inside cpus_read_lock() and the kernel's own kexec lock, never around them.
