@@ -15,6 +15,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/printk.h>
+#include <linux/sizes.h>
 #include <linux/types.h>
 
 struct e820_table;
