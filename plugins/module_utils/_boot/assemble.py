@@ -133,15 +133,17 @@ class _Kernel:
     linux: bool = True
 
 
-def assemble(spec: Spec) -> Assembled:
+def assemble(spec: Spec, kept: Optional[content.Kept] = None) -> Assembled:
     """Put an instance together: read its files, build its tables, check that everything fits and nothing overlaps.
 
+    kept: where the files may have been read already.
     Deterministic: the same spec and files give the same bytes. Raises AssemblyError with a sentence; OSError never.
     """
     _check_region(spec)
+    files = kept or content.Kept()
     try:
-        kernel = _kernel(spec)
-        initrd = _initrd(spec, kernel)
+        kernel = _kernel(spec, files)
+        initrd = _initrd(spec, kernel, files)
         text = _command_line(spec, kernel, initrd is not None)
         segments = [_head(spec, kernel), _parameters(spec, kernel, initrd, text)] + kernel.segments
         if initrd is not None:
@@ -177,8 +179,8 @@ def _check_region(spec: Spec) -> None:
         raise AssemblyError("instance %s: %s" % (spec.name, problem))
 
 
-def _kernel(spec: Spec) -> _Kernel:
-    image, digest = content.read(spec.kernel_path, spec.digest)
+def _kernel(spec: Spec, files: content.Kept) -> _Kernel:
+    image, digest = files.read(spec.kernel_path, spec.digest)
     head = bytes(image[: 1 << 16])
     if spec.format == "flat" or (spec.format == "auto" and is_flat(head)):
         return _flat(spec, image)
@@ -235,7 +237,7 @@ def _flat(spec: Spec, image: memoryview) -> _Kernel:
     return _Kernel(load, load + segment.memsz, [segment], None, load, PAGE - 1, linux=False)
 
 
-def _initrd(spec: Spec, kernel: _Kernel) -> Optional[Segment]:
+def _initrd(spec: Spec, kernel: _Kernel, files: content.Kept) -> Optional[Segment]:
     top = spec.base + spec.size
     if kernel.end > top:
         raise ValueError(
@@ -244,7 +246,7 @@ def _initrd(spec: Spec, kernel: _Kernel) -> Optional[Segment]:
         )
     if spec.initrd_path is None:
         return None
-    data = content.read(spec.initrd_path, spec.initrd_digest).data
+    data = files.read(spec.initrd_path, spec.initrd_digest).data
     address = (top - len(data)) // INITRD_ALIGNMENT * INITRD_ALIGNMENT
     if address < kernel.end:
         raise ValueError(

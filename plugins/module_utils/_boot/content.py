@@ -4,14 +4,16 @@
 """Image files as bytes that were held against their checksum and that nobody can change any more.
 
 A file can be written to between the look at it and its use, and a map of it shows that. So what is loaded is a copy in memory, and the
-checksum is taken of that very copy.
+checksum is taken of that very copy. Who judges an apply and who loads the image share it (`Kept`): it is read and hashed once.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from typing import NamedTuple, Optional
+from typing import Dict, NamedTuple, Optional
+
+ROOM = 128 << 20  # bytes of all files that are kept for a second reader
 
 
 class Content(NamedTuple):
@@ -36,3 +38,33 @@ def read(path: str, expected: Optional[str] = None) -> Content:
     if expected is not None and found != expected.lower():
         raise ValueError("%s has sha256 %s, %s was expected" % (path, found, expected.lower()))
     return Content(memoryview(data), found)
+
+
+class Kept:
+    """What the files of a change held when they were looked at, for whoever loads them; as much of it as there is room for."""
+
+    def __init__(self, room: int = ROOM) -> None:
+        self.room = room
+        self._held: Dict[str, Content] = {}
+
+    def has_room(self, path: str, size: int) -> bool:
+        """Whether a file of this size could be kept."""
+        others = sum(len(one.data) for name, one in self._held.items() if name != path)
+        return size > 0 and others + size <= self.room
+
+    def hold(self, path: str, data: bytearray, sha256: str) -> None:
+        """Keep the content of a file; what was kept of it before is dropped."""
+        self._held.pop(path, None)
+        if self.has_room(path, len(data)):
+            self._held[path] = Content(memoryview(data), sha256)
+
+    def read(self, path: str, expected: Optional[str] = None) -> Content:
+        """As read(), but what is kept and has the checksum *expected* is not read once more."""
+        held = self._held.get(path)
+        if held is not None and expected is not None and held.sha256 == expected.lower():
+            return held
+        return read(path, expected)
+
+    def drop(self) -> None:
+        """Keep nothing any more."""
+        self._held.clear()

@@ -14,6 +14,7 @@ import stat
 from typing import Any, BinaryIO, Dict, Mapping, Optional, Tuple
 
 from . import elf, kernel_file, payload, setup_header
+from .content import Kept
 from .signature import Check
 
 HEAD = 1 << 20
@@ -35,14 +36,16 @@ _INITRD_MAGICS = (
 )
 
 
-def inspect(path: str, want_sha256: bool = True, signers: Optional[Mapping[str, str]] = None) -> Dict[str, Any]:
+def inspect(
+    path: str, want_sha256: bool = True, signers: Optional[Mapping[str, str]] = None, kept: Optional[Kept] = None
+) -> Dict[str, Any]:
     """Facts of the file *path*: exists, regular, size (bytes), sha256, kind, error, header, elf, signed, signatures; it never raises.
 
     kind is "bzimage", "vmlinux", "flat", "initrd" or "unknown". error is None or one sentence that begins with the path. header has
     the setup_header fields of a bzImage (also of a damaged one), elf those of elf.to_dict() and the multikernel_entry of its note.
     signed tells whether a kernel carries a signature, not whether it is good. sha256 stays None when it is not wanted (*want_sha256*,
     it costs reading the whole file) or cannot be had. signatures has {"by", "error"} of the bytes with that sha256 for each file of
-    allowed signers; *signers* are these files, by the names under which they are told (see signature.py).
+    allowed signers; *signers* are these files, by the names under which they are told (see signature.py). *kept* takes what was hashed.
     """
     facts: Dict[str, Any] = {
         "exists": False,
@@ -66,7 +69,7 @@ def inspect(path: str, want_sha256: bool = True, signers: Optional[Mapping[str, 
         else:
             with open(path, "rb") as file:
                 checks = {name: Check(path, place) for name, place in sorted((signers or {}).items())}
-                problem = _read(file, facts, want_sha256, checks)
+                problem = _read(file, facts, want_sha256, checks, _Copy(path, status.st_size, kept))
     except FileNotFoundError:
         problem = "there is no such file"
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
@@ -81,11 +84,29 @@ def is_flat(head: bytes) -> bool:
     return bytes(head[FLAT_OFFSET : FLAT_OFFSET + len(FLAT_MAGIC)]) == FLAT_MAGIC
 
 
-def _read(file: BinaryIO, facts: Dict[str, Any], want_sha256: bool, checks: Dict[str, Check]) -> Optional[str]:
+class _Copy:
+    """What is read of a file, for those who want it later, where there is room for it."""
+
+    def __init__(self, path: str, size: int, kept: Optional[Kept]) -> None:
+        self.path, self.kept = path, kept if kept is not None and kept.has_room(path, size) else None
+        self.data = bytearray()
+
+    def update(self, chunk: bytes) -> None:
+        """One more part of it."""
+        if self.kept is not None:
+            self.data += chunk
+
+    def end(self, sha256: str) -> None:
+        """That was all."""
+        if self.kept is not None:
+            self.kept.hold(self.path, self.data, sha256)
+
+
+def _read(file: BinaryIO, facts: Dict[str, Any], want_sha256: bool, checks: Dict[str, Check], copy: _Copy) -> Optional[str]:
     head = file.read(HEAD)
     facts["size"] = os.fstat(file.fileno()).st_size
     if want_sha256 or checks:
-        facts["sha256"], facts["size"] = _digest(file, head, checks)
+        facts["sha256"], facts["size"] = _digest(file, head, checks, copy)
         facts["signatures"] = {name: check.end() for name, check in checks.items()}
     if not head:
         return "it is empty"
@@ -107,8 +128,8 @@ def _read(file: BinaryIO, facts: Dict[str, Any], want_sha256: bool, checks: Dict
     return "it is not a kernel: neither a bzImage ('HdrS' at 0x202) nor an ELF file, and no initrd in a format that Linux unpacks"
 
 
-def _digest(file: BinaryIO, head: bytes, checks: Dict[str, Check]) -> Tuple[str, int]:
-    """sha256 and length; what is hashed is what the signatures are held against."""
+def _digest(file: BinaryIO, head: bytes, checks: Dict[str, Check], copy: _Copy) -> Tuple[str, int]:
+    """sha256 and length; what is hashed is what the signatures are held against, and what is kept."""
     for check in checks.values():
         check.begin()
     digest, size, chunk = hashlib.sha256(), 0, head
@@ -116,6 +137,7 @@ def _digest(file: BinaryIO, head: bytes, checks: Dict[str, Check]) -> Tuple[str,
         while chunk:
             digest.update(chunk)
             size += len(chunk)
+            copy.update(chunk)
             for check in checks.values():
                 check.update(chunk)
             chunk = file.read(HEAD)
@@ -123,6 +145,7 @@ def _digest(file: BinaryIO, head: bytes, checks: Dict[str, Check]) -> Tuple[str,
         for check in checks.values():
             check.end()
         raise
+    copy.end(digest.hexdigest())
     return digest.hexdigest(), size
 
 

@@ -40,13 +40,15 @@ class KernelFile(NamedTuple):
     signature_lost: bool
 
 
-def prepare(path: str, unpack: bool, digest: Optional[str] = None, cache: Optional[str] = payload.CACHE) -> KernelFile:
+def prepare(
+    path: str, unpack: bool, digest: Optional[str] = None, cache: Optional[str] = payload.CACHE, kept: Optional[content.Kept] = None
+) -> KernelFile:
     """The kernel at *path*, whose sha256 must be *digest* (hex; None: any), for kexec_file_load(2); with *unpack*, a bzImage becomes
-    the vmlinux inside it (kept as in payload.extract).
+    the vmlinux inside it (kept as in payload.extract). *kept*: where the file may have been read already.
 
     Raises payload.PayloadError with a sentence when the vmlinux cannot be had, ValueError when the file is another one or damaged, OSError.
     """
-    whole, found = content.read(path, digest)
+    whole, found = (kept or content.Kept()).read(path, digest)
     if elf.looks_like(bytes(whole[:4])):
         return KernelFile(whole, "vmlinux", _entry(whole), signed(whole), False)
     if not setup_header.looks_like(bytes(whole[: 1 << 12])):

@@ -132,6 +132,8 @@ class Run:
                 return self._attempt()
             except _Again as error:
                 raise error.failure from again
+        finally:
+            self.system.forget()
 
     def _attempt(self) -> Result:
         with self._told():

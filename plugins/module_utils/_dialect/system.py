@@ -25,6 +25,7 @@ class System:
         self.root = root
         self.stopped: Optional[str] = None  # the signal that asked for an end
         self.asked: Optional[str] = None  # the same, and kept when the change was taken back
+        self._kept = content.Kept()
 
     def facts(
         self,
@@ -32,9 +33,16 @@ class System:
         remembered: Optional[Dict[str, Any]] = None,
         signers: Optional[Dict[str, List[str]]] = None,
     ) -> Dict[str, Any]:
-        """The facts bundle of the host; remembered fills the topology of CPUs that are offline, signers are those of image files."""
-        collected: Dict[str, Any] = host_facts.collect(self.root, images, remembered, signers)
+        """The facts bundle of the host; remembered fills the topology of CPUs that are offline, signers are those of image files.
+
+        What the image files held is kept until forget(), so that what is judged is read once, and is what is loaded.
+        """
+        collected: Dict[str, Any] = host_facts.collect(self.root, images, remembered, signers, self._kept)
         return collected
+
+    def forget(self) -> None:
+        """Let go of what image files held."""
+        self._kept.drop()
 
     def memory_now(self, facts: Dict[str, Any]) -> Dict[str, Any]:
         """The same facts with the memory, and what of it may be given away, as they are at this moment."""
@@ -142,7 +150,7 @@ class System:
     def unpacked(self, path: str, digest: Optional[str] = None) -> kernel_file.KernelFile:
         """A kernel for kexec_file_load(2), unpacked where it is a bzImage. Raises DialectError."""
         try:
-            return kernel_file.prepare(files.path_below(self.root, path), True, digest)
+            return kernel_file.prepare(files.path_below(self.root, path), True, digest, kept=self._kept)
         except (OSError, ValueError, payload.PayloadError) as error:
             raise DialectError("the kernel %s cannot be unpacked: %s" % (path, error)) from error
 
@@ -164,7 +172,7 @@ class System:
 
     def _content(self, path: str, digest: Optional[str]) -> memoryview:
         try:
-            return content.read(files.path_below(self.root, path), digest).data
+            return self._kept.read(files.path_below(self.root, path), digest).data
         except ValueError as error:
             raise DialectError(str(error)) from error
         except OSError as error:
@@ -190,7 +198,7 @@ class System:
     def assemble(self, spec: Any) -> Any:
         """The segments of an image, ready to be loaded."""
         try:
-            return assemble.assemble(spec)
+            return assemble.assemble(spec, self._kept)
         except (OSError, ValueError) as error:
             raise DialectError("the image of %s cannot be prepared: %s" % (spec.name, error)) from error
 

@@ -31,6 +31,7 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, Mapping, Optional
 
 from .._boot import inspect
+from .._boot.content import Kept
 from . import cpu, dialect, files, iomem, iommu, kexec, machine, memory, pci, resctrl, tsc, uart
 
 Facts = Dict[str, Any]
@@ -41,10 +42,12 @@ def collect(
     images: Iterable[str] = (),
     remembered: Optional[Dict[str, Dict[str, Any]]] = None,
     signers: Optional[Mapping[str, Iterable[str]]] = None,
+    kept: Optional[Kept] = None,
 ) -> Facts:
     """Read the facts of the machine below `root`; `images` are paths of kernels and initrds to look into.
 
-    `signers` are the files of allowed signers against which the signatures of images are held, by the path of the image.
+    `signers` are the files of allowed signers against which the signatures of images are held, by the path of the image. `kept` takes
+    what the images held.
 
     `remembered` is an older "each" of "cpus": the kernel forgets the APIC id and topology of a CPU that is offline.
     Missing files make null, never an exception.
@@ -65,7 +68,7 @@ def collect(
     facts["iommu"] = iommu.iommu(root)
     facts["pci"] = pci.pci(root)
     facts["cache_allocation"] = resctrl.cache_allocation(root)
-    facts["images"] = {path: _image(root, path, (signers or {}).get(path, ())) for path in sorted(set(images))}
+    facts["images"] = {path: _image(root, path, (signers or {}).get(path, ()), kept) for path in sorted(set(images))}
     return facts
 
 
@@ -74,9 +77,9 @@ def with_memory(root: str, facts: Facts) -> Facts:
     return dict(facts, memory=_memory(root, facts["kernel"]["cmdline"]), dialect=dialect.dialect(root))
 
 
-def _image(root: str, path: str, signers: Iterable[str]) -> Dict[str, Any]:
+def _image(root: str, path: str, signers: Iterable[str], kept: Optional[Kept]) -> Dict[str, Any]:
     told = {name: files.path_below(root, name) for name in signers}
-    return inspect.inspect(files.path_below(root, path), signers=told)
+    return inspect.inspect(files.path_below(root, path), signers=told, kept=kept)
 
 
 def _memory(root: str, cmdline: Optional[str]) -> Dict[str, Any]:

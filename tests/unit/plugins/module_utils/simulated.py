@@ -154,6 +154,9 @@ class Machine:
             "images": {path: self._image(path, (signers or {}).get(path, ())) for path in images},
         }
 
+    def forget(self):
+        """Nothing is kept of image files."""
+
     def memory_now(self, facts):
         fresh = self.facts()
         return dict(facts, memory=fresh["memory"], dialect=fresh["dialect"])

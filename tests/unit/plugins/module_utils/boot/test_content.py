@@ -50,3 +50,36 @@ def test_the_kernfs_dialect_loads_no_kernel_and_no_initrd_of_another_checksum(pa
     with pytest.raises(base.DialectError, match="was expected"):
         machine.file_load("/kernel", "/kernel", "", 1, tuple(digests))
     assert len(loaded) == 1
+
+
+def test_what_was_judged_is_what_is_loaded_and_is_read_once(path, tmp_path, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(kexec_file, "load", lambda *arguments: loaded.append(bytes(arguments[0])))
+    machine = system.System(str(tmp_path))
+    assert machine.facts(["/kernel"])["images"]["/kernel"]["sha256"] == SHA256
+    path.write_bytes(b"THE EVIL")
+    machine.file_load("/kernel", None, "", 1, (SHA256, None))
+    assert loaded == [WORDS]
+    machine.forget()
+    with pytest.raises(base.DialectError, match="was expected"):
+        machine.file_load("/kernel", None, "", 1, (SHA256, None))
+
+
+def test_what_is_kept_is_used_only_where_its_checksum_is_wanted(path):
+    kept = content.Kept()
+    kept.hold(str(path), bytearray(b"an older one"), "1" * 64)
+    assert bytes(kept.read(str(path)).data) == WORDS
+    assert bytes(kept.read(str(path), SHA256).data) == WORDS
+    assert bytes(kept.read(str(path), "1" * 64).data) == b"an older one"
+
+
+def test_what_has_no_room_is_read_anew(path):
+    kept = content.Kept(room=len(WORDS) + 3)
+    kept.hold(str(path), bytearray(WORDS), SHA256)
+    kept.hold("/other", bytearray(b"more"), "2" * 64)
+    assert not kept.has_room("/other", 4)
+    assert kept.has_room(str(path), len(WORDS) + 3)
+    with pytest.raises(FileNotFoundError):
+        kept.read("/other", "2" * 64)
+    path.unlink()
+    assert bytes(kept.read(str(path), SHA256).data) == WORDS
