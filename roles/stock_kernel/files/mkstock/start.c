@@ -15,7 +15,8 @@
 #include <linux/sizes.h>
 #include <asm/apic.h>
 
-#define ARRIVAL_NS	(100 * NSEC_PER_MSEC)
+/* Linux waits 10 s for the first sign of life of an AP: below a hypervisor or in an emulator that is short of time, a CPU is late. */
+#define ARRIVAL_NS	(5 * NSEC_PER_SEC)
 #define SECOND_TRY_NS	(300 * NSEC_PER_USEC)
 
 static ulong tramp;

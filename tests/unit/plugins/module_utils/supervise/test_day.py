@@ -12,6 +12,7 @@ import io
 import os
 import pathlib
 import random
+from functools import partial
 
 import pytest
 from ansible_collections.multikernel.core.plugins.module_utils._converge import run
@@ -35,7 +36,7 @@ def taken(root):
     return resident, len(os.listdir("/proc/self/fd")), len(files), sum(path.stat().st_size for path in files)
 
 
-@pytest.mark.parametrize("kind", [Machine, KernfsKernel])
+@pytest.mark.parametrize("kind", [Machine, partial(Machine, strict=True), KernfsKernel], ids=["rfc", "strict", "kernfs"])
 def test_a_day(kind, tmp_path):
     machine, log, chance = kind(tmp_path), io.StringIO(), random.Random(20)
     health = {"channel": None, "within": 5.0}
