@@ -143,7 +143,8 @@ def arrive(system: Any, before: Result, check: bool = False, longest_gap: float 
         if pulse.get("nonce") != old["nonce"] or alive.get("alive") is not True:
             wrong.append("%s did not live on (%s)" % (name, alive.get("why") or "nothing is heard of it"))
         elif one["gap"]:
-            wrong.append("%s missed heartbeats: %s in %s s of its own clock" % (name, one["beats"], one["seconds"]))
+            silent = "" if one["longest"] is None else ", none of them for %s s" % one["longest"]
+            wrong.append("%s missed heartbeats: it made %s in %s s of its own clock%s" % (name, one["beats"], one["seconds"], silent))
     if wrong:
         raise HandoverError("the host is in its next kernel, and not all is well: " + "; ".join(wrong), **told)
     if kept is not None and not check and before["instances"]:
