@@ -268,7 +268,7 @@ def test_one_that_died_meanwhile_is_named(machine):
 def test_one_that_went_without_a_beat_is_named_with_its_own_count(machine, monkeypatch):
     before, after = away(machine)
     monkeypatch.setattr(handover, "_between", lambda *_what: {"beats": 346, "seconds": 384.1, "longest": 3.9, "gap": True})
-    with pytest.raises(handover.HandoverError, match=r"db missed heartbeats: it made 346 in 384.1 s of its own clock, none of them for 3.9 s;"):
+    with pytest.raises(handover.HandoverError, match=r"it made 346 in 384\.1 s of its own clock, none of them for 3\.9 s;"):
         handover.arrive(after, before)
 
 
