@@ -93,6 +93,8 @@ class _Copy:
 
     def update(self, chunk: bytes) -> None:
         """One more part of it."""
+        if self.kept is not None and not self.kept.has_room(self.path, len(self.data) + len(chunk)):  # it grows while it is read
+            self.kept, self.data = None, bytearray()
         if self.kept is not None:
             self.data += chunk
 

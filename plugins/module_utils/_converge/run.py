@@ -270,7 +270,7 @@ class Run:
             after = self._remembered(previous, steps, placed)
             seen = self.dialect.observe(after, self.facts)
             if placed is not None:
-                differences, result["unverifiable"] = self.dialect.verify(placed, self._held_to(), seen)
+                differences, result["unverifiable"] = self.dialect.verify(placed, self.specs, seen)
                 if differences:
                     sentence = "the host is not as it should be after the last step: " + "; ".join(differences)
             if sentence is None:
@@ -282,17 +282,6 @@ class Run:
             sentence = "what was done cannot be written down: %s" % files.reason(error)
         undone, stuck = undo(work, self.dialect, self.journal)
         raise StepFailed(str(sentence), None, result["steps"], undone, stuck, [])
-
-    def _held_to(self) -> Dict[str, Dict[str, Any]]:
-        """The specs that the host is held to. Of instances that this apply is not about, those that were well before it.
-
-        One that was down already is not what this apply did: else two that are down would keep each other so.
-        """
-        only, before = self.options.only, self.state["instances"]
-        if only is None:
-            return self.specs
-        well = {name for name, one in before.items() if one["state"] in ("running", "silent", "loaded")}
-        return {name: spec for name, spec in self.specs.items() if name in only or name in well}
 
     def _remembered(self, previous: Dict[str, Any], steps: List[Step], placed: Optional[Dict[str, Any]]) -> Dict[str, Any]:
         """What is remembered when every step was done."""

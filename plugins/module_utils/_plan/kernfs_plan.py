@@ -38,8 +38,16 @@ def plan(
 def wanted(
     placed: Dict[str, Any], state: Dict[str, Any], facts: Dict[str, Any], only: Optional[Sequence[str]] = None
 ) -> Dict[str, Dict[str, Any]]:
-    """The specs of the instances that are to run or to be loaded, by name; with only, all others of the layout are as they are."""
-    return {name: spec for name, spec in _specified(placed, state, facts, only).items() if name in placed["instances"]}
+    """The specs of the instances that are to run or to be loaded when the plan was carried out, by name.
+
+    With only, of all others of the layout those that run or are loaded. One that is down already is not what such a plan is held to:
+    else two that are down would keep each other so.
+    """
+    specified = {name: spec for name, spec in _specified(placed, state, facts, only).items() if name in placed["instances"]}
+    if only is None:
+        return specified
+    well = {name for name, one in (state.get("instances") or {}).items() if one["state"] in ALIVE + ("loaded",)}
+    return {name: spec for name, spec in specified.items() if name in only or name in well}
 
 
 def _specified(

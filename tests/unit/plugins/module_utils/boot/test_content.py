@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from ansible_collections.multikernel.core.plugins.module_utils._boot import content, kexec_file
+from ansible_collections.multikernel.core.plugins.module_utils._boot import content, inspect, kexec_file
 from ansible_collections.multikernel.core.plugins.module_utils._dialect import base, system
 
 WORDS = b"a kernel"
@@ -83,3 +83,12 @@ def test_what_has_no_room_is_read_anew(path):
         kept.read("/other", "2" * 64)
     path.unlink()
     assert bytes(kept.read(str(path), SHA256).data) == WORDS
+
+
+def test_a_file_that_grows_beyond_the_room_while_it_is_read_is_not_kept():
+    kept = content.Kept(room=10)
+    copy = inspect._Copy("/kernel", 4, kept)
+    for _chunk in range(5):
+        copy.update(b"more")
+    copy.end(SHA256)
+    assert (len(copy.data), kept.has_room("/other", 10)) == (0, True)
