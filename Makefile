@@ -18,11 +18,11 @@ check:           ## The quick part of the tests (linters, types, unit tests, dri
 	@scripts/run scripts/test --quick
 
 test:            ## Every test: sanity, units, artifacts, kernel module, molecule in QEMU
-	@scripts/setup lab
+	@scripts/setup test
 	@scripts/run scripts/test
 
 soak:            ## Every test with its long runs: 100,000 cuts, millions of hostile calls, every fault (hours)
-	@scripts/setup lab
+	@scripts/setup test
 	@scripts/run scripts/test --long
 
 bench:           ## Measure: speed by size, start-up, a fleet, a public peer beside it
