@@ -16,7 +16,7 @@ TOP = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP))
 
 from benchmarks import __main__ as command
-from benchmarks import clock, peer, report, scale, subject
+from benchmarks import clock, emulator, peer, report, scale, subject, update
 
 
 @pytest.mark.parametrize("count", [10, 300])
@@ -78,3 +78,40 @@ def test_command_writes_figures_and_document(tmp_path: Path, monkeypatch: pytest
     text = document.read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
     assert text.partition(f"{command.BEGIN}\n\n")[2].startswith(capsys.readouterr().out[:200])
+
+
+class Filling(emulator.TranslationCache):
+    """A cache of 1,000 bytes, of which each look finds 300 more in use."""
+
+    def __init__(self, used: int) -> None:
+        self.lab = self  # type: ignore[assignment]
+        self.used, self.emptied, self.filled = used, 0, 0
+
+    def shell(self, line: str) -> str:
+        assert line.startswith(emulator.PROGRAM)
+        self.filled += 1
+        self.used += 300
+        if self.used > 1000:
+            self.used, self.emptied = 0, self.emptied + 1
+        return ""
+
+    def look(self) -> emulator.Look | None:
+        return emulator.Look(self.used, 1000, self.emptied)
+
+
+@pytest.mark.parametrize(("used", "times", "left"), [(500, 0, 500), (600, 2, 0), (990, 1, 0)])
+def test_emulators_cache_is_emptied_only_where_it_lacks_room(used: int, times: int, left: int) -> None:
+    cache = Filling(used)
+    cache.make_room(500)
+    assert (cache.filled, cache.used) == (times, left)
+
+
+def test_what_qemu_says_of_its_cache() -> None:
+    text = "Translation buffer state:\ngen code size       353371475/1073577984\nTB count 641662\n\nStatistics:\nTB flush count      2\n"
+    assert emulator.Look.read(text) == emulator.Look(353371475, 1073577984, 2)
+    assert emulator.Look.read("JIT information is only available with accel=tcg") is None
+
+
+@pytest.mark.parametrize(("share", "found"), [(0.5, 25), (0.98, 49), (0.99, 50), (1.0, 50)])
+def test_percentile_is_a_value_that_was_measured(share: float, found: int) -> None:
+    assert update.percentile([float(value) for value in range(50, 0, -1)], share) == found

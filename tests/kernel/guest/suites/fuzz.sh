@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=dash disable=SC1007,SC2012,SC2034,SC2046,SC2086,SC2154  # sourced after one another; words are split on purpose
 # machine: append=slub_debug=FZPU page_poison=1 init_on_free=1
-# Senseless and hostile calls, several processes at a time, as root and as nobody, while an instance runs.
+# Senseless and hostile calls, several processes at a time, as root and as nobody, while an instance runs. With mkseconds=N on the command
+# line, for so many seconds each.
 . /lib.sh
 cat /proc/cpuinfo >/tmp/cpuinfo
 seconds=15 loads=40
 grep -q mktest_long /proc/cmdline && seconds=1200 loads=1000
+given=$(sed -n 's/.*mkseconds=\([0-9]*\).*/\1/p' /proc/cmdline)
+seconds=${given:-$seconds}
 
 ok "memory blocks go offline" take_blocks 3
 ok "module loads" up
