@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import sys
 import zipfile
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
@@ -73,9 +74,12 @@ class InstallError(Exception):
 
 
 def sources() -> Dict[str, bytes]:
-    """The files of this package by their path in it, out of the archive or the folder that it was imported from."""
-    loader: Any = globals().get("__loader__")
-    archive = getattr(loader, "archive", None)
+    """The files of this package by their path in it: those of the archive that Ansible has sent, else of the folder that it lies in.
+
+    Not those of the folder where there is an archive: the files of other modules are there as well (_code.py), and a release would
+    have another name after each module that ran.
+    """
+    archive = getattr(getattr(sys.modules.get(PACKAGE), "__loader__", None), "archive", None)
     if archive is not None:
         prefix = PACKAGE.replace(".", "/") + "/"
         with zipfile.ZipFile(archive) as zipped:

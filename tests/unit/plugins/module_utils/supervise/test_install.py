@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import subprocess
 import sys
+import zipfile
 
 import pytest
 from ansible_collections.multikernel.core.plugins.module_utils._supervise import install
@@ -119,3 +121,41 @@ def test_what_is_there_runs_without_the_collection(root, systemctl):
     program = os.path.join(root, install.PROGRAM)
     done = subprocess.run([sys.executable, "-I", program, "x"], capture_output=True, text=True, check=False, cwd="/", env={"PATH": "/bin"})
     assert (done.returncode, done.stderr) == (2, "usage: multikernel-layout (no arguments; started by multikernel-layout.service)\n")
+
+
+PLACE = "ansible_collections/multikernel/core/plugins/module_utils"
+SOURCES = f"""
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from {PLACE.replace("/", ".")} import _code
+_code.keep(False, sys.argv[2])
+from {PLACE.replace("/", ".")}._supervise import install
+print(json.dumps([install.__file__, sorted(install.sources())]))
+"""
+
+
+def test_a_release_is_what_the_module_brings_whatever_other_modules_have_brought(tmp_path):
+    """The unpacked tree serves all modules; the supervisor would be another one, and be started anew, after each of them."""
+    top = pathlib.Path(install.__file__).parents[1]
+    every = sorted(str(path.relative_to(top)) for path in top.rglob("*.py"))
+    other = "_handover/judge.py"
+    assert other in every
+
+    def told(name, files):
+        archive = tmp_path / name
+        with zipfile.ZipFile(archive, "w") as opened:
+            parts = PLACE.split("/")
+            for end in range(1, len(parts)):
+                opened.writestr("/".join(parts[:end]) + "/__init__.py", "")
+            for path in files:
+                opened.write(top / path, f"{PLACE}/{path}")
+        words = [sys.executable, "-c", SOURCES, str(archive), str(tmp_path / "code")]
+        done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60, cwd="/")
+        return json.loads(done.stdout)
+
+    mine = [path for path in every if path != other]
+    place, alone = told("mine.zip", mine)
+    told("all.zip", every)
+    assert list((tmp_path / "code").rglob(other)), "the tree has taken in the other module's file"
+    assert told("mine.zip", mine) == [place, alone]
+    assert other not in alone and "_supervise/main.py" in alone
