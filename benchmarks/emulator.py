@@ -60,14 +60,11 @@ class TranslationCache:
         subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", made, source], check=True)
         self.lab.copy(made, PROGRAM)
 
-    def make_room(self, wanted: int) -> None:
-        """Where fewer bytes than wanted are free, fill it up, upon which it is emptied."""
-        before = self.look()
-        if before is None or before.size - before.used >= wanted:
-            return
+    def make_room(self, wanted: int) -> Look | None:
+        """Where fewer bytes than wanted are free, fill it up, upon which it is emptied. Returns the last look."""
         for _turn in range(LIMIT // STEP):
-            self.lab.shell(f"{PROGRAM} {STEP}")
             now = self.look()
-            if now is None or now.emptied > before.emptied:
-                return
-        raise SystemExit(f"QEMU's cache of translated code was not emptied within {LIMIT} s")
+            if now is None or now.size - now.used >= wanted:
+                return now
+            self.lab.shell(f"{PROGRAM} {STEP}")
+        raise SystemExit(f"QEMU's cache of translated code had no room for {wanted >> 20} MiB after {LIMIT} s")

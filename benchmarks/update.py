@@ -84,8 +84,7 @@ class Served(Lab):
 
     def update(self, version: str, **changes: Any) -> Plain:
         """One update by the role, and what a client saw meanwhile."""
-        self.cache.make_room(CODE)
-        before = self.cache.look()  # all CPUs wait for QEMU's answer, too
+        before = self.cache.make_room(CODE)  # all CPUs wait for QEMU's answer, too: not while somebody asks
         self.shell("rm -f /run/load.*; load 1 1000; systemctl start load")
         path = self.work / "new.yml"
         path.write_text(json.dumps(layout(version, **changes)))
