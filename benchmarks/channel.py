@@ -13,7 +13,6 @@ import json
 import os
 import re
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -24,6 +23,8 @@ sys.path.insert(0, str(HERE.parent / "tests/kernel"))
 
 import harness  # a program beside the suites, no package
 
+from .lab import static
+
 WAYS = ("channel", "pipe", "socket")
 FIGURES = ("p50", "p99", "max", "messages_per_s")
 GOAL = 3.0
@@ -33,9 +34,7 @@ LINE = re.compile(r"# bench (\w+) p50=(\d+) p99=(\d+) max=(\d+) messages_per_s=(
 def run(options: argparse.Namespace, logs: Path) -> dict[str, Any]:
     """{way: {figure: median of the rounds}, "rounds": [...]}; nanoseconds. Raises harness.Failure when the machine gave no figures."""
     with tempfile.TemporaryDirectory(prefix="bench-", dir=logs) as work:
-        program = Path(work) / "pingpong"
-        words = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", str(program), str(HERE / "pingpong.c")]
-        subprocess.run(words, check=True)
+        program = static(HERE / "pingpong.c", Path(work) / "pingpong")
         release = options.release
         parts = harness.Parts(release, release, Path(work), [program], [HERE / "channelbench.sh"])
         append = f"mkbench.rounds={options.rounds} mkbench.count={options.count} mkbench.size={options.size}"

@@ -10,11 +10,10 @@ and asks QEMU's own counter whether it did.
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from typing import NamedTuple
 
-from .lab import TOP, Lab
+from .lab import TOP, Lab, static
 
 sys.path.insert(0, str(TOP / "roles/qemu_lab/files"))
 from qmp import Qmp, QmpError
@@ -56,9 +55,7 @@ class TranslationCache:
 
     def prepare(self) -> None:
         """Put the program that fills it on the machine."""
-        source, made = TOP / "benchmarks/translate.c", self.lab.work / "translate"
-        subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", made, source], check=True)
-        self.lab.copy(made, PROGRAM)
+        self.lab.copy(static(TOP / "benchmarks/translate.c", self.lab.work / "translate"), PROGRAM)
 
     def make_room(self, wanted: int) -> Look | None:
         """Where fewer bytes than wanted are free, fill it up, upon which it is emptied. Returns the last look."""

@@ -103,3 +103,9 @@ def say(words: list[Any]) -> str:
     if done.returncode:
         sys.exit(f"{' '.join(map(str, words))}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
     return done.stdout
+
+
+def static(source: Path, made: Path) -> Path:
+    """Compile a program that runs on any machine, and return where it is."""
+    say(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", made, source])
+    return made

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from . import acpi, aml, channel, cmdline, content, elf, mailbox, params, payload, setup_header, stub
@@ -65,8 +64,7 @@ class ChannelEnd(NamedTuple):
     writer: str = "both"
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(NamedTuple):
     """Everything that makes one instance; addresses and sizes in bytes, physical.
 
     low: start of its chunk below 1 MiB (low_size bytes; None for a flat payload). apic_ids: its CPUs, boot CPU first. format: "auto"
@@ -108,8 +106,7 @@ class Segment(NamedTuple):
     what: str
 
 
-@dataclass(frozen=True)
-class Assembled:
+class Assembled(NamedTuple):
     """An image ready for kexec_load: entry address, segments (at most 16, disjoint), and the command line as the kernel will see it.
 
     Segments may be views of larger buffers; they stay valid as long as this object lives.
@@ -120,8 +117,7 @@ class Assembled:
     cmdline: str
 
 
-@dataclass
-class _Kernel:
+class _Kernel(NamedTuple):
     """A kernel on its way: segments at their addresses, where to jump, bytes from base that are free again behind it."""
 
     target: int

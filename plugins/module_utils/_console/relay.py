@@ -25,7 +25,6 @@ import re
 import select
 import sys
 import time
-import uuid
 from typing import Any, Dict, Optional
 
 PIECE = 24 * 1024  # bytes in one request
@@ -33,7 +32,7 @@ LINE = 2000  # characters in one line: a terminal takes 4095
 BURST = 2000  # bytes in one write
 TRIES = 5  # for a piece
 CTRL_C = b"\003"
-PANIC = re.compile(rb"Kernel panic - not syncing: ([^\r\n]*)")
+PANIC = rb"Kernel panic - not syncing: ([^\r\n]*)"
 
 
 class RelayError(Exception):
@@ -211,7 +210,7 @@ class Session:
         self.device = device
         self.name = name
         self.timeout = timeout
-        self.nonce = uuid.uuid4().hex[:16]
+        self.nonce = os.urandom(8).hex()
         self.count = 0
         self.heard = b""
         self.folder = "/tmp/.mktty-" + self.nonce  # noqa: S108  # in the instance, where mkdir refuses what is there
@@ -373,7 +372,7 @@ class Session:
         return said
 
     def _alive(self, ask: bool) -> None:
-        found = PANIC.search(self.heard)
+        found = re.search(PANIC, self.heard)
         if found:
             raise RelayError("gone", "the instance %s panicked: %s" % (self.name, found.group(1).decode("utf-8", "replace")))
         how = self.device.ended() if ask else None

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from .._dialect.system import System
@@ -30,7 +29,7 @@ def instance(name: str, state: str, check: bool = False, options: Optional[Optio
         raise ApplyError("the layout of this host has no instance %s (it has: %s)" % (name, known))
     wanted = copy.deepcopy(layout)
     wanted["instances"][name]["state"] = STATES[state]
-    wish = replace(options or Options(), consent=[name], only=[name], restart=[name] if state == "restarted" else [])
+    wish = (options or Options())._replace(consent=[name], only=[name], restart=[name] if state == "restarted" else [])
     return _short(apply(wanted, check=check, options=wish, system=machine))
 
 
@@ -58,7 +57,7 @@ def bring(
             outcome["failed"].update((name, "this host has no layout any more") for name in left)
             break
         only = sorted(left) if restart else None
-        wish = replace(options or Options(), consent=left, only=only, restart=left if restart else [], declared=layout, unless=unless)
+        wish = (options or Options())._replace(consent=left, only=only, restart=left if restart else [], declared=layout, unless=unless)
         try:
             outcome["recovered"] += apply(_without(layout, out), options=wish, system=machine)["recovered"]
             break
@@ -134,7 +133,7 @@ def rollback(
     names: List[str] = []
     if disruption == "allow":
         names = sorted(set(layout["instances"]) | set((store.state() or {}).get("instances") or {}))
-    return apply(layout, check=check, options=replace(options or Options(), consent=names), system=machine)
+    return apply(layout, check=check, options=(options or Options())._replace(consent=names), system=machine)
 
 
 def _short(result: Dict[str, Any]) -> Dict[str, Any]:

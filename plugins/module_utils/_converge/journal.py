@@ -1,11 +1,15 @@
 # Copyright (c) 2026 multikernel.core contributors
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""The journal: what is about to be done, and what was done, one checksummed and synced JSON line each.
+"""The journal: what is about to be done, and what was done, one checksummed JSON line each.
 
 An apply writes `begin`, for each step `step` before and `done` (or `failed`) after it, for each step taken back `undo` and
 `undone`, and at last `end`. An apply without `end` was cut off; the next one finds here what to take back. A last line
 that was not written to its end is as if it had never been begun: the step that it would announce was not started.
+
+`begin` and `end` are on the disk before anything else happens. What is between them outlives the process that wrote it, and need not
+outlive the host: what the steps did is in the memory of a kernel and goes with it, and of an apply of an earlier boot only `begin` is
+looked at (see recover.py). A disk takes longer to be sure of a line than most steps take.
 """
 
 from __future__ import annotations
@@ -20,13 +24,14 @@ from typing import Any, Dict, List, Optional, Tuple
 from . import files
 
 PATH = "var/lib/multikernel/journal.jsonl"
+LASTING = ("begin", "end")
 KEEP = 1 << 18  # bytes; a longer journal loses its finished applies. Every apply reads it, a mebibyte in 0.4 s on an emulated CPU
 
 Record = Dict[str, Any]
 
 
 class Journal:
-    """The journal below root. Every record is on the disk when `write` returns."""
+    """The journal below root. Every record can be read by other processes when `write` returns."""
 
     def __init__(self, root: str) -> None:
         self.path = os.path.join(root, PATH)
@@ -49,13 +54,14 @@ class Journal:
         self.apply = apply
 
     def write(self, kind: str, record: Optional[Record] = None) -> None:
-        """Append one record and wait until it is on the disk."""
+        """Append one record, and wait until it is on the disk when it is one of LASTING."""
         line = {"apply": self.apply, "kind": kind, "time": round(time.time(), 3)}
         line.update(record or {})
         text = json.dumps(line, sort_keys=True)
         with files.naming(self.path):
             files.write_all(self._handle, ("%s %s\n" % (_sum(text), text)).encode())
-            os.fsync(self._handle)
+            if kind in LASTING:
+                os.fsync(self._handle)
 
     def note(self, kind: str, record: Optional[Record] = None) -> None:
         """Write one record if that can be done: taking back a change matters more than writing down that it is taken back."""

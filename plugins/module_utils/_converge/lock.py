@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import getpass
 import json
 import os
+import pwd
 import time
 from typing import Any, Callable, Dict, Optional
 
@@ -101,6 +101,6 @@ def is_held(root: str, path: str = PATH) -> bool:
 def _user() -> str:
     """The one who became root, where sudo tells, else the user of the process."""
     try:
-        return os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):
+        return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
         return str(os.getuid())

@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set
 
 from .._dialect.base import DialectError
 from .._dialect.choice import choose
@@ -33,8 +32,7 @@ Result = Dict[str, Any]
 ABILITY = ("life-kexec-allowed", "life-kexec-quota", "sec-lockdown")
 
 
-@dataclass
-class Options:
+class Options(NamedTuple):
     """How an apply is to go about it. Times in seconds; consent, restart and only are names of instances (see plan),
     adopt those of instances that somebody else made and that are to be ours; dialect is auto or the one to speak. declared is
     the layout to remember, where only a part of it is to be made so now; unless is asked under the lock, and may say why nothing is done.
@@ -45,7 +43,7 @@ class Options:
     consent: Sequence[str] = ()
     restart: Sequence[str] = ()
     only: Optional[Sequence[str]] = None
-    console_logs: Dict[str, str] = field(default_factory=dict)
+    console_logs: Mapping[str, str] = {}
     dialect: str = "auto"
     adopt: Sequence[str] = ()
     declared: Optional[Dict[str, Any]] = None

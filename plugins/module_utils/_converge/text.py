@@ -13,7 +13,7 @@ from .._layout import cpuset
 from .._plan.place import amount, span
 from .._plan.steps import Step
 
-_PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./ +=-]*")
+_PLAIN = r"[A-Za-z_/][A-Za-z0-9_./ +=-]*"
 _WORDS = ("null", "true", "false", "yes", "no", "on", "off", "~")
 _ADDRESSES = ("base", "address", "low", "entry")
 
@@ -90,6 +90,6 @@ def _scalar(value: Any, key: Optional[str]) -> str:
         return hex(value)
     if isinstance(value, int) and key == "size":
         return amount(value).replace(" bytes", "").replace(" ", "")
-    if isinstance(value, str) and not (_PLAIN.fullmatch(value) and value.strip() == value and value.lower() not in _WORDS):
+    if isinstance(value, str) and not (re.fullmatch(_PLAIN, value) and value.strip() == value and value.lower() not in _WORDS):
         return json.dumps(value)
     return str(value)

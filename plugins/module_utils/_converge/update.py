@@ -17,7 +17,6 @@ it, retire and retreat only end the update.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from .._dialect.system import System
@@ -298,10 +297,10 @@ class _Update:
         return layout
 
     def _only(self, name: str) -> Options:
-        return replace(self.options, only=[name], consent=[name])
+        return self.options._replace(only=[name], consent=[name])
 
     def _apply(self, layout: Dict[str, Any], options: Options, check: bool, consent: List[str]) -> Result:
-        return Run(layout, canonical.digest(layout), check, replace(options, consent=consent), self.system).run()
+        return Run(layout, canonical.digest(layout), check, options._replace(consent=consent), self.system).run()
 
     def _note(self, record: Dict[str, Any], **changes: Any) -> None:
         if not self.check:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Optional, Sequence
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence
 
 from .base import Dialect, DialectError
 from .rfc import Rfc
@@ -27,7 +27,7 @@ def choose(
     facts: Dict[str, Any],
     system: Any,
     health_within: float,
-    console_logs: Dict[str, str],
+    console_logs: Mapping[str, str],
     asked: str = "auto",
     adopt: Sequence[str] = (),
     kept: Optional[Dict[str, Any]] = None,

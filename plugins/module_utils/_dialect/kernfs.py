@@ -16,7 +16,7 @@ Specs have "id" and "base" as observed (null before the kernel chose them). "mad
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._plan import kernfs_place, kernfs_plan
 from .._plan.place import PlacementError
@@ -49,7 +49,7 @@ class Kernfs:
         self,
         system: System,
         health_within: float = HEALTH_WITHIN,
-        console_logs: Optional[Dict[str, str]] = None,
+        console_logs: Optional[Mapping[str, str]] = None,
         adopt: Sequence[str] = (),
     ) -> None:
         self.system, self.adopt = system, list(adopt)

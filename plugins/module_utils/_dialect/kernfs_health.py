@@ -6,7 +6,7 @@ mailbox of an instance of mkstock, a line on its console, and where there is nei
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Mapping, Optional
 
 from .base import InstanceError
 from .gates import Gates, Wanted
@@ -21,7 +21,7 @@ SILENCE = "(none: nothing is in its mailbox; see console_logs)"
 class Health:
     """Waits for instances. within: seconds, for those whose layout says nothing; nonces: the marks of their boots."""
 
-    def __init__(self, system: Any, tree: Tree, within: float, console_logs: Dict[str, str]) -> None:
+    def __init__(self, system: Any, tree: Tree, within: float, console_logs: Mapping[str, str]) -> None:
         self.system, self.tree, self.within = system, tree, within
         self.reports = Reports(system, console_logs, SILENCE)
         self.nonces: Dict[str, int] = {}

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from . import table
 from .base import InstanceError
@@ -16,7 +16,7 @@ from .observe import ENDED, MKSTOCK, POLL, ended, mailbox
 class Reports:
     """Waits for instances of one host. silence: what is shown in place of last words where there are none."""
 
-    def __init__(self, system: Any, console_logs: Dict[str, str], silence: str) -> None:
+    def __init__(self, system: Any, console_logs: Mapping[str, str], silence: str) -> None:
         self.system, self.console_logs, self.silence = system, console_logs, silence
         self.booted: Dict[str, float] = {}  # when the boot call of each was made, by the clock that only goes forward
 

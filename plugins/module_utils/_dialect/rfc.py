@@ -10,7 +10,7 @@ remembered, and said to be remembered.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from .._plan import plan as planner
 from .._plan import ranges
@@ -43,7 +43,7 @@ class Rfc:
         self,
         system: System,
         health_within: float = HEALTH_WITHIN,
-        console_logs: Optional[Dict[str, str]] = None,
+        console_logs: Optional[Mapping[str, str]] = None,
         adopt: Sequence[str] = (),
     ) -> None:
         self.system = system

@@ -24,7 +24,7 @@ _SUFFIX = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40, "P": 50, "E": 60}
 _LINE = re.compile(r"( *)([0-9a-f]{1,16})-([0-9a-f]{1,16}) : (.*)")
 # As the kernel reads numbers: hexadecimal, octal after a 0, or decimal; 64 bits have no more digits than these.
 _NUMBER = r"(0[xX][0-9a-fA-F]{1,16}|0[0-7]{0,22}|[1-9][0-9]{0,19})([KMGTPE]?)"
-_MEMMAP = re.compile(_NUMBER + r"\$" + _NUMBER, re.IGNORECASE)
+_MEMMAP = _NUMBER + r"\$" + _NUMBER
 # The kernel nests resources a few levels deep; a map in which more than this many overlap is no tree.
 _DEEPEST = 256
 
@@ -83,7 +83,7 @@ def memmap_reserved(cmdline: Optional[str]) -> List[Range]:
     found = []
     for option in re.findall(r"(?:^|\s)memmap=(\S+)", cmdline or ""):
         for part in option.strip('"').split(","):
-            match = _MEMMAP.fullmatch(part)
+            match = re.fullmatch(_MEMMAP, part, re.IGNORECASE)
             if match:
                 size, base = _memparse(match.group(1), match.group(2)), _memparse(match.group(3), match.group(4))
                 if size:

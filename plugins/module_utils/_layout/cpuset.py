@@ -13,7 +13,7 @@ _LONGEST_RANGE = 8192
 _LONGEST_LIST = 65536
 _SHOWN = 100
 _LARGEST_ID = (1 << 32) - 2
-_PART = re.compile(r"(?P<first>[0-9]+|N)(?:-(?P<last>[0-9]+|N)(?::(?P<used>[0-9]+)(?:/(?P<group>[0-9]+))?)?)?")
+_PART = r"(?P<first>[0-9]+|N)(?:-(?P<last>[0-9]+|N)(?::(?P<used>[0-9]+)(?:/(?P<group>[0-9]+))?)?)?"
 
 
 class CpuListError(ValueError):
@@ -53,7 +53,7 @@ def format(cpus: Iterable[int]) -> str:
 
 
 def _parse_part(part: str, text: str, last_cpu: Optional[int]) -> List[int]:
-    match = _PART.fullmatch(part)
+    match = re.fullmatch(_PART, part)
     if not match:
         raise CpuListError(
             "{0} is no CPU list: {1} is neither a number nor a range; write it like 0-3,8 or 0-31:2/4".format(_show(text), _show(part))

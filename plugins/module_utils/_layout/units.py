@@ -21,9 +21,10 @@ _SHOWN = 100
 
 _DECIMAL = re.compile(r"0*([0-9]{1,64})")
 _HEX_DIGITS = re.compile(r"(?:0[xX])?0*([0-9a-fA-F]{1,64})")
-_NUMBER_AND_UNIT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)")
-_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]+)\s*")
-_HEX = re.compile(r"0[xX][0-9a-fA-F]+(?:_[0-9a-fA-F]+)*")
+# What people write is read by the controller; on a target these are not compiled.
+_NUMBER_AND_UNIT = r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)"
+_DURATION_PART = r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]+)\s*"
+_HEX = r"0[xX][0-9a-fA-F]+(?:_[0-9a-fA-F]+)*"
 
 
 class UnitError(ValueError):
@@ -50,9 +51,9 @@ def parse_size(value: Union[str, int]) -> int:
     if isinstance(value, int):
         return _bounded(value, value)
     text = value.strip()
-    if _HEX.fullmatch(text):
+    if re.fullmatch(_HEX, text):
         return _bounded(int(text.replace("_", ""), 16), value)
-    match = _NUMBER_AND_UNIT.fullmatch(text)
+    match = re.fullmatch(_NUMBER_AND_UNIT, text)
     if not match:
         raise UnitError("{0} is no size; write a number of bytes or a number with a unit, such as 256MiB".format(_show(value)))
     number, unit = match.groups()
@@ -84,7 +85,7 @@ def parse_address(value: Union[str, int]) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise UnitError("{0} is no address; write it in hexadecimal, such as 0x40000000".format(_show(value)))
     if isinstance(value, str):
-        if not _HEX.fullmatch(value.strip()):
+        if not re.fullmatch(_HEX, value.strip()):
             raise UnitError("{0} is no address; write it in hexadecimal, such as 0x40000000".format(_show(value)))
         address = int(value.strip().replace("_", ""), 16)
     else:
@@ -133,9 +134,9 @@ def format_duration(seconds: float) -> str:
 
 def _parse_duration_text(value: str) -> float:
     text = value.strip()
-    seconds, at = 0.0, 0
+    part, seconds, at = re.compile(_DURATION_PART), 0.0, 0
     while at < len(text):
-        match = _DURATION_PART.match(text, at)
+        match = part.match(text, at)
         if not match or match.group(2) not in _SECONDS:
             raise UnitError("{0} is no duration; write a number with one of the units {1}".format(_show(value), ", ".join(_SECONDS)))
         seconds += float(match.group(1)) * _SECONDS[match.group(2)]

@@ -26,7 +26,7 @@ _OWN_WORDS, _OWN_CHANNEL = 640, 128
 _SINGLE = ("root", "init", "rdinit", "nr_cpus", "maxcpus", "panic", "loglevel", "clocksource", "tsc", "tsc_early_khz", "ip", "lpj")
 _CPU_LISTS = ("isolcpus", "nohz_full", "rcu_nocbs", "irqaffinity", "kthread_cpus")
 _OFF = ("nopti", "nospectre_v1", "nospectre_v2", "nospec_store_bypass_disable", "no_stf_barrier")
-_NUMBERS = re.compile(r"[0-9]{1,5}(-[0-9]{1,5})?")
+_NUMBERS = r"[0-9]{1,5}(-[0-9]{1,5})?"
 _OWN = re.compile("^" + re.escape(cmdline.PREFIX))
 _SECRET = re.compile(r"passw|secret|token|api_?key|private_?key", re.IGNORECASE)
 
@@ -395,7 +395,7 @@ def _cpus(case: Case, name: str) -> int:
 def _cpu_list(value: str) -> List[int]:
     # isolcpus=managed_irq,domain,2-3: flags may stand before the numbers.
     try:
-        return cpuset.parse(",".join(part for part in value.split(",") if _NUMBERS.fullmatch(part)))
+        return cpuset.parse(",".join(part for part in value.split(",") if re.fullmatch(_NUMBERS, part)))
     except cpuset.CpuListError:  # such as 5-3
         return []
 

@@ -15,7 +15,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 RESERVED = ("host", "pool", "all", "none")
 
 # memmap= as arch/x86/kernel/e820.c reads it.
-MEMMAP = re.compile(r"exactmap|((0[xX][0-9a-fA-F]+|[0-9]+)[KMGTPE]?)([$@#!](0[xX][0-9a-fA-F]+|[0-9]+)[KMGTPE]?)?(%.*)?", re.IGNORECASE)
+MEMMAP = r"exactmap|((0[xX][0-9a-fA-F]+|[0-9]+)[KMGTPE]?)([$@#!](0[xX][0-9a-fA-F]+|[0-9]+)[KMGTPE]?)?(%.*)?"
 
 # A load, one more after a failed start, and the unload that empties the list.
 CALLS_PER_LOAD = 3
@@ -176,7 +176,8 @@ def host_config(case: Case) -> Iterator[Outcome]:
 )
 def host_memmap(case: Case) -> Iterator[Outcome]:
     for word in case.fact("kernel.cmdline").split():
-        if word.startswith("memmap=") and not all(MEMMAP.fullmatch(part) for part in word[len("memmap=") :].strip('"').split(",")):
+        parts = word[len("memmap=") :].strip('"').split(",") if word.startswith("memmap=") else []
+        if not all(re.fullmatch(MEMMAP, part, re.IGNORECASE) for part in parts):
             message = "the host was booted with {0}, which is no size and address.".format(word)
             yield fail(message, ("pool", "memory"), "write \\\\\\$ for $ in /etc/default/grub, run update-grub, and reboot the host")
 

@@ -8,6 +8,9 @@ blocks=/sys/devices/system/memory
 number=0
 bad=0
 
+# given KEY: the number of KEY=NUMBER on this machine's command line, nothing when it is not there
+given() { sed -n "s/.* $1=\([0-9]*\).*/\1/p" /proc/cmdline; }
+
 # ok DESCRIPTION COMMAND...: the command must succeed
 ok() {
 	local description=$1

@@ -8,8 +8,8 @@
 cat /proc/cpuinfo >/tmp/cpuinfo
 seconds=15 loads=40
 grep -q mktest_long /proc/cmdline && seconds=1200 loads=1000
-given=$(sed -n 's/.*mkseconds=\([0-9]*\).*/\1/p' /proc/cmdline)
-seconds=${given:-$seconds}
+long=$(given mkseconds)
+seconds=${long:-$seconds}
 
 ok "memory blocks go offline" take_blocks 3
 ok "module loads" up

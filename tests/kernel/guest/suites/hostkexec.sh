@@ -6,8 +6,8 @@
 #
 # machine: append=memmap=252K$0x1000 memmap=512M$0x40000000 no_ipi_broadcast=1
 . /lib.sh
-stage=$(sed -n 's/.*mkstage=\([0-9]*\).*/\1/p' /proc/cmdline)
-rounds=$(sed -n 's/.*mkrounds=\([0-9]*\).*/\1/p' /proc/cmdline)
+stage=$(given mkstage)
+rounds=$(given mkrounds)
 last=$((${rounds:-2} + 1))
 a=0x40000000
 size=0x0c000000
@@ -24,12 +24,11 @@ leave() {
 		"$(sed 's/ mkstage=.*//' /proc/cmdline) mkstage=$1 $2 khz=$khz beats=$(beats $a) ticks=$(field ticks)"
 	echo "not ok - the host came back from its kexec"
 }
-word() { sed -n "s/.* $1=\([0-9]*\).*/\1/p" /proc/cmdline; }
 module() { [ -e /next.ko ] && echo /next.ko || echo /mkstock.ko; }
 
 # No beat of one a second was missed since this host's kernel before this one left, by the instance's own clock.
 no_gap() {
-	local ms=$((($(field ticks) - $(word ticks)) / $(word khz))) more=$(($(beats $a) - $(word beats))) longest=$(($(field longest) / $(word khz)))
+	local ms=$((($(field ticks) - $(given ticks)) / $(given khz))) more=$(($(beats $a) - $(given beats))) longest=$(($(field longest) / $(given khz)))
 	echo "$more beats in $ms ms of the instance's own clock, the longest without one $longest ms" | tee /tmp/gap
 	[ $more -ge 3 ] && [ $longest -gt 0 ] && [ $longest -lt 2000 ]
 }

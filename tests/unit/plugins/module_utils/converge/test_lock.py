@@ -112,7 +112,7 @@ def test_a_lock_that_cannot_be_opened_is_a_sentence(tmp_path):
 
 def test_a_user_without_a_name_is_a_number(tmp_path, monkeypatch):
     monkeypatch.delenv("SUDO_USER", raising=False)
-    monkeypatch.setattr(lock.getpass, "getuser", lambda: (name for name in ()).throw(KeyError("uid")))
+    monkeypatch.setattr(lock.pwd, "getpwuid", lambda _uid: {}["uid"])
     with lock.Lock(str(tmp_path), 0, None):
         with pytest.raises(lock.LockError, match="of user %d, since" % os.getuid()):
             lock.Lock(str(tmp_path), 0, "x").__enter__()

@@ -9,13 +9,14 @@ import itertools
 import os
 
 import pytest
-from ansible_collections.multikernel.core.plugins.module_utils._converge import desired, journal, run, store, underway, update
+from ansible_collections.multikernel.core.plugins.module_utils._converge import desired, files, journal, run, store, underway, update
 from ansible_collections.multikernel.core.plugins.module_utils._layout import canonical
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils import simulated
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated import Crash, Machine, instance
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated_kernfs import KernfsKernel
 
 HEALTH = {"channel": "beat", "within": 30.0}
+WRITE_ALL = files.write_all
 
 
 def first(**changes):
@@ -461,7 +462,7 @@ def test_back_is_possible_after_the_host_was_booted_since_the_switch(machine):
 
 @pytest.mark.parametrize("word", ["begin", "switch", "retire"])
 def test_the_process_dies_before_any_write_and_one_command_finishes_or_undoes_it(tmp_path, monkeypatch, word):
-    """Every fsync is where a crash may come: after each of them the next commands finish the update, or undo it."""
+    """Every write and every fsync is where a crash may come: after each of them the next commands finish the update, or undo it."""
     before = {"begin": [], "switch": ["begin"], "retire": ["begin", "switch"]}[word]
     for finish in (True, False):
         for count in range(200):
@@ -473,12 +474,17 @@ def test_the_process_dies_before_any_write_and_one_command_finishes_or_undoes_it
                 stage(machine, done, second() if done == "begin" else None)
             calls = itertools.count()
 
-            def cut(_handle, calls=calls, last=count):
+            def cut(*_arguments, calls=calls, last=count):
                 if next(calls) >= last:
                     raise Crash
 
+            def write_all(*arguments, cut=cut):
+                cut()
+                WRITE_ALL(*arguments)
+
             with monkeypatch.context() as patch:
                 patch.setattr(os, "fsync", cut)
+                patch.setattr(files, "write_all", write_all)
                 try:
                     stage(machine, word, second() if word == "begin" else None)
                     crashed = False
