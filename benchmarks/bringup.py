@@ -168,7 +168,8 @@ def main() -> int:
     """Measure both, print the figures, keep them as JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bringup", description=__doc__)
     parser.add_argument("--instances", type=int, default=20, metavar="N", help="how many tiny instances (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="first runs of each (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="first runs of ours (default: %(default)s)")
+    parser.add_argument("--peer-rounds", type=int, default=2, metavar="N", help="first runs of the peer, minutes each (default: %(default)s)")
     parser.add_argument("--release", default=RELEASE, help="host kernel (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="default: bringup.json in the work folder")
     parser.add_argument("--keep", action="store_true", help="leave the machine running")
@@ -177,9 +178,9 @@ def main() -> int:
     lab.prepare()
     told: Plain = {"machine": report.machine(), "instances": options.instances}
     try:
-        for tool in (Ours(lab, options.instances), Peer(lab, options.instances)):
+        for tool, rounds in ((Ours(lab, options.instances), options.rounds), (Peer(lab, options.instances), options.peer_rounds)):
             print(f"measuring {tool.name} ...", file=sys.stderr, flush=True)
-            told[type(tool).__name__.lower()] = measure(lab, tool, options.rounds)
+            told[type(tool).__name__.lower()] = measure(lab, tool, rounds)
     finally:
         if not options.keep:
             lab.stop()

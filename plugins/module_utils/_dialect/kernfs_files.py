@@ -47,6 +47,7 @@ class Tree:
     def __init__(self, system: Any) -> None:
         self.system = system
         self.seen: Optional[Set[int]] = None  # transactions that were there when the plan was made, and our own
+        self._read: Dict[str, Tuple[bytes, Dict[str, Any]]] = {}  # what the tree of an instance was when it was last looked at
 
     def host(self) -> Dict[str, Any]:
         """The root tree, see kernfs_tree.host. Raises DialectError."""
@@ -82,14 +83,16 @@ class Tree:
                 self.system.sleep(TRY_PAUSE)
         raise DialectError("the tree of instance %s does not come out whole: it changes all the time, or the kernel is broken" % name)
 
-    @staticmethod
-    def _found(name: str, status: str, blob: bytes) -> Found:
+    def _found(self, name: str, status: str, blob: bytes) -> Found:
         if status not in STATES:
             raise DialectError("instance %s is in the state %r, which nobody knows" % (name, status[:40]))
-        try:
-            told = kernfs_tree.instance(blob)
-        except kernfs_tree.TreeError as error:
-            raise DialectError("/%s/%s/device_tree: %s" % (INSTANCES, name, error)) from error
+        before, told = self._read.get(name, (b"", {}))
+        if blob != before:  # every step looks, and few change it
+            try:
+                told = kernfs_tree.instance(blob)
+            except kernfs_tree.TreeError as error:
+                raise DialectError("/%s/%s/device_tree: %s" % (INSTANCES, name, error)) from error
+            self._read[name] = blob, told
         devices = tuple(sorted(one["pci_id"] for one in told["devices"] if one["pci_id"]))
         return Found(name, told["id"], status, told["cpus"], told["base"], told["size"], devices)
 
