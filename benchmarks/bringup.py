@@ -169,7 +169,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bringup", description=__doc__)
     parser.add_argument("--instances", type=int, default=20, metavar="N", help="how many tiny instances (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="first runs of ours (default: %(default)s)")
-    parser.add_argument("--peer-rounds", type=int, default=2, metavar="N", help="first runs of the peer, minutes each (default: %(default)s)")
+    parser.add_argument("--peer-rounds", type=int, default=2, metavar="N", help="those of the peer, minutes each (default: %(default)s)")
     parser.add_argument("--release", default=RELEASE, help="host kernel (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="default: bringup.json in the work folder")
     parser.add_argument("--keep", action="store_true", help="leave the machine running")
