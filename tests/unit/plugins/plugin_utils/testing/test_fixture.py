@@ -218,7 +218,6 @@ def test_reader_reads_a_file_like_memory_and_sees_beats(tmp_path: t.Any) -> None
     import subprocess
     import sys
     import threading
-    import time
 
     from ansible_collections.multikernel.core.plugins.plugin_utils._testing import target
 
@@ -226,18 +225,29 @@ def test_reader_reads_a_file_like_memory_and_sees_beats(tmp_path: t.Any) -> None
     device.write_bytes(bytes(4096) + page())
     program = target._READER.replace("/dev/mkstock", str(device))
 
-    def beat() -> None:
-        time.sleep(0.3)
-        with device.open("r+b") as file:
-            file.seek(4096 + 8)
-            file.write(struct.pack("<Q", 13))
+    def read() -> t.List[str]:
+        words = [sys.executable, "-c", program, "0x1000", "4096", "1"]
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
 
-    for pulse, changed in ((None, "0"), (threading.Thread(target=beat), "1")):
-        if pulse:
-            pulse.start()
-        done = subprocess.run([sys.executable, "-c", program, "0x1000", "4096", "1"], capture_output=True, text=True, check=True)
-        assert done.stdout.split()[0] == changed
-    assert mailbox.parse(bytes.fromhex(done.stdout.split()[1]))["beats"] == 13
+    def beat() -> None:
+        beats = 12
+        while not over.wait(0.05):  # whenever the program gets to its first look
+            beats += 1
+            with device.open("r+b") as file:
+                file.seek(4096 + 8)
+                file.write(struct.pack("<Q", beats))
+
+    assert read()[0] == "0"
+    over = threading.Event()
+    pulse = threading.Thread(target=beat)
+    pulse.start()
+    try:
+        changed, found = read()
+    finally:
+        over.set()
+        pulse.join()
+    assert changed == "1"
+    assert mailbox.parse(bytes.fromhex(found))["beats"] > 12
 
 
 @pytest.fixture
