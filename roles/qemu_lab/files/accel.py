@@ -21,19 +21,6 @@ MARK = b"multikernel-accelerator-works"
 # without -arch-capabilities QEMU aborts where the outer hypervisor hides the register behind the bit it shows
 CPU = {"kvm": "host,-arch-capabilities", "tcg": "max"}
 FATAL = ("internal-error", "shutdown", "guest-panicked", "io-error")
-SINGLE = "tcg,thread=single"
-CROWD = 4  # emulated CPUs for each real one, above which they wait for each other longer than they gain by running at once
-
-
-def threads(found: dict[str, str], cpus: str, cores: int) -> dict[str, str]:
-    """The same verdict for a machine of so many CPUs (a value of -smp): with many more than there are cores, all in one thread.
-
-    Each change of state of the guest's stop_machine() needs all its CPUs to have run, while those that have spin.
-    """
-    count = int(cpus.split(",")[0].removeprefix("cpus="))
-    if found["accel"] != "tcg" or count <= CROWD * cores:
-        return found
-    return {"accel": SINGLE, "why": f"{found['why']}; one thread for {count} CPUs on {cores}"}
 
 
 def choose(wanted: str, qemu: str, kernel: Path, busybox: Path, cache: Path, deadline: float) -> dict[str, str]:
@@ -115,18 +102,14 @@ def _state(path: Path, guest: subprocess.Popen[bytes]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--accel", default="auto", choices=["auto", "kvm", "tcg", SINGLE])
-    parser.add_argument("--cpus", default="1", help="of the machine, as -smp takes them")
+    parser.add_argument("--accel", default="auto", choices=["auto", "kvm", "tcg", "tcg,thread=single"])
     parser.add_argument("--qemu", default="qemu-system-x86_64")
     parser.add_argument("--kernel", type=Path, required=True)
     parser.add_argument("--busybox", type=Path, required=True)
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--deadline", type=float, default=15.0)
     args = parser.parse_args()
-    found = choose(args.accel, args.qemu, args.kernel, args.busybox, args.cache, args.deadline)
-    if args.accel == "auto":
-        found = threads(found, args.cpus, len(os.sched_getaffinity(0)))
-    json.dump(found, sys.stdout)
+    json.dump(choose(args.accel, args.qemu, args.kernel, args.busybox, args.cache, args.deadline), sys.stdout)
     return 0
 
 
