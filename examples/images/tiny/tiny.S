@@ -19,8 +19,8 @@
 	.set	MB_NPROC, 0x24
 	.set	MB_UNAME, 0x40
 	.set	RUNNING, 2
-	.set	RATE, 8			/* beats a second, a power of two */
 	.set	RATE_SHIFT, 3
+	.set	RATE, 1 << RATE_SHIFT	/* beats a second */
 	.set	BP_EXT_CMD_LINE_PTR, 0xc8
 	.set	BP_CMD_LINE_PTR, 0x228
 	.set	DEFAULT_HZ, 1000000000
