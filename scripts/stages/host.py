@@ -148,6 +148,10 @@ STAGES = [
     Stage("crash", "a change that is cut at any point is finished or undone by the next command", crash),
     Stage("simulated", "a rollout keeps its promises over simulated hosts", simulated),
     Stage("syntax38", "the target ring uses nothing newer than Python 3.8", syntax38, quick=True),
-    Stage("lint", "ansible-lint, profile production", lint, quick=True),
-    Stage("docs", "plugin documentation and change log are well formed", docs),
+]
+
+# one process each
+SINGLE = [
+    Stage("lint", "ansible-lint, profile production", lint, quick=True, beside=True),
+    Stage("docs", "plugin documentation and change log are well formed", docs, beside=True),
 ]

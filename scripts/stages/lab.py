@@ -14,7 +14,7 @@ from .host import STOCK
 
 def kernel() -> Counts:
     """tests/kernel builds mkstock, boots hosts and instances, and counts its own checks."""
-    return counted("kernel", [TOP / "tests/kernel/run", *(["--long"] if long() else [])], limit=14400 if long() else 1800, follow=True)
+    return counted("kernel", [TOP / "tests/kernel/run", *(["--long"] if long() else [])], limit=14400 if long() else 2700, follow=True)
 
 
 def sparse() -> Counts:
@@ -61,9 +61,13 @@ def scenarios() -> list[Path]:
     return sorted(found, key=lambda path: (LONGEST.index(path.name) if path.name in LONGEST else len(LONGEST), path.name))
 
 
+# one process each, and no QEMU
+SINGLE = [
+    Stage("sparse", "no warning of the compiler or of sparse in the C of mkstock", sparse, beside=True),
+    Stage("dkms", "Debian's dkms builds and installs mkstock by its dkms.conf", dkms, beside=True),
+]
+
 STAGES = [
-    Stage("sparse", "no warning of the compiler or of sparse in the C of mkstock", sparse),
-    Stage("dkms", "Debian's dkms builds and installs mkstock by its dkms.conf", dkms),
     Stage("kernel", "mkstock runs real second kernels on a stock kernel, in QEMU", kernel),
     *(
         Stage(f"molecule-{name}", f"the molecule scenario {name} passes", partial(scenario, path), beside=True, long=name in LONG)

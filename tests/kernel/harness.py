@@ -103,11 +103,29 @@ def driver_of(release: str) -> bytes:
     return lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
 
 
+def failing_module(release: str, work: Path) -> Path:
+    """mkstock, built so that its allocations fail when they are told to; see failing/failing.h."""
+    folder = work / "failing"
+    shutil.copytree(HERE.parent.parent / "roles/stock_kernel/files/mkstock", folder)
+    for source in (HERE / "failing").iterdir():
+        shutil.copy(source, folder)
+    with (folder / "Kbuild").open("a", encoding="utf-8") as kbuild:
+        kbuild.write("mkstock-y += failing.o\nccflags-y += -include $(src)/failing.h\n")
+    return Path(output_of(SCRIPTS / "build-mkstock", release, folder))
+
+
 class Parts:
     """Everything that is built before a guest boots. *programs* are run in host and instance, *suites* beside those of this folder."""
 
     def __init__(
-        self, host: str, instance: str, work: Path, programs: Sequence[Path] = (), suites: Sequence[Path] = (), following: str = ""
+        self,
+        host: str,
+        instance: str,
+        work: Path,
+        programs: Sequence[Path] = (),
+        suites: Sequence[Path] = (),
+        following: str = "",
+        failing: bool = False,
     ) -> None:
         busybox = shutil.which("busybox")
         if not busybox:
@@ -140,6 +158,8 @@ class Parts:
         # what the host goes into by kexec, where a suite does that
         outer["next.ko"] = (0o644, Path(output_of(SCRIPTS / "build-mkstock", following or host)).read_bytes())
         outer["next-vmlinuz"] = (0o644, Path(output_of(SCRIPTS / "kernel-tree", "--print", "vmlinuz", following or host)).read_bytes())
+        if failing:
+            outer["failing.ko"] = (0o644, failing_module(host, work).read_bytes())
         self.initrd = work / "host.cpio"
         self.initrd.write_bytes(initramfs(outer))
 
@@ -228,22 +248,26 @@ def main() -> int:
     parser.add_argument("--long", action="store_true", help="let suites that draw at random go on for much longer")
     parser.add_argument("--boot-limit", type=float, default=120, metavar="S", help="deadline for the boot (default: %(default)s s)")
     parser.add_argument(
-        "--limit", type=float, default=480, metavar="S", help="deadline for a suite, ten times that if --long (default: %(default)s s)"
+        "--limit", type=float, default=900, metavar="S", help="deadline for a suite, ten times that if --long (default: %(default)s s)"
     )
     parser.add_argument("--logs", type=Path, help="where consoles are kept (default: below the cache)")
     args = parser.parse_args()
     if args.long:
         args.append, args.limit = f"{args.append} mktest_long", 10 * args.limit
-    wanted = args.suite or suites
+    elsewhere = {suite for suite in suites if not args.host.startswith(wish_of(suite, "release") or "")}
+    wanted = args.suite or [suite for suite in suites if suite not in elsewhere]
     if unknown := sorted(set(wanted) - set(suites)):
         parser.error(f"no suite {', '.join(unknown)}; there are {', '.join(suites)}")
+    if unfit := sorted(elsewhere & set(wanted)):
+        parser.error(f"{unfit[0]} runs on a host kernel {wish_of(unfit[0], 'release')}* alone")
 
     # scripts/run names a folder of this checkout: another checkout's run beside this one has consoles of the same names
     logs = args.logs or Path(os.environ.get("MULTIKERNEL_WORK") or cache_root()) / "kernel-test" / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     # A folder of this run alone: another run beside it has another kernel's module under the same name.
     with tempfile.TemporaryDirectory(prefix="run-", dir=logs.parent) as work:
-        parts = Parts(args.host, args.instance or args.host, Path(work), following=args.next or "")
+        failing = any(wish_of(suite, "module") == "failing" for suite in wanted)
+        parts = Parts(args.host, args.instance or args.host, Path(work), following=args.next or "", failing=failing)
         counts = [suite_counts(parts, suite, logs, args) for suite in wanted]
     passed_checks, failed_checks = (sum(column) for column in zip(*counts, strict=True))
     say(f"{passed_checks} passed, {failed_checks} failed")

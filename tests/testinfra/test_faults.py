@@ -158,6 +158,31 @@ def test_a_cpu_does_not_go_offline(absent, dialect):
     absent.apply()
 
 
+def test_a_cpu_has_a_queue_of_the_disk(absent):
+    """The disk has a queue for each CPU, whose interrupt the kernel manages: nobody may move it, and with its CPU it is shut down."""
+    host = absent.host
+    lines = host.check_output("cat /proc/interrupts").splitlines()
+    queues = [line.split(":")[0].strip() for line in lines if re.search(r"virtio\d+-req\.\d+$", line)]
+    assert len(queues) == int(absent.cpus)
+    assert all(host.run(f"echo 0 >/proc/irq/{queue}/smp_affinity_list").rc for queue in queues), "it may be moved: it is not managed"
+    online = "/sys/devices/system/cpu/online"
+
+    def writes(cpus: str) -> None:
+        """Each of the CPUs writes to the disk and reads it back, past the cache."""
+        assert host.file(online).content_string.strip() == cpus
+        first, last = cpus.split("-")
+        for cpu in range(int(first), int(last) + 1):
+            copy = f"taskset -c {cpu} timeout 60 dd bs=64k count=8 status=none"
+            host.check_output(f"head -c 512k /dev/urandom >/run/want && {copy} if=/run/want of=/root/served oflag=direct")
+            host.check_output(f"{copy} if=/root/served of=/run/got iflag=direct && cmp /run/want /run/got")
+
+    writes("0-3")
+    absent.apply()
+    writes("0-1")
+    absent.absent()
+    writes("0-3")
+
+
 def test_the_disk_may_not_be_written(absent):
     host = absent.host
     host.check_output("mount --bind /var/lib/multikernel /var/lib/multikernel && mount -o remount,ro,bind /var/lib/multikernel")

@@ -37,7 +37,7 @@ static const char usage[] =
 	"mkt stress NAME COUNT SIZE       COUNT checked messages each way; the other end does the same\n"
 	"mkt events NAME SECONDS COUNT    the next COUNT messages and errors, in one line\n"
 	"mkt ask NAME COUNT | answer NAME COUNT     round trips\n"
-	"mkt fuzz SEED SECONDS BASE SIZE CPU\n"
+	"mkt fuzz SEED SECONDS BASE SIZE CPU          for so long, and 25,600 calls at least\n"
 	"mkt edge NAME | short NAME SIZE | share write NAME OFFSET TEXT | share read NAME OFFSET | share limits NAME SIZE\n";
 
 void die(const char *what)
