@@ -16,7 +16,6 @@ from typing import Any, Dict, List, Optional, Tuple
 from . import files, pci_use
 
 DEVICES = "sys/bus/pci/devices"
-ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-1][0-9a-f]\.[0-7]")
 
 HOLD = "multikernel"
 """What driver_override says of a function that was given away: no driver has that name."""
@@ -52,7 +51,7 @@ def pci(root: str) -> Optional[Dict[str, Any]]:
     uses = pci_use.uses(root)
     return {
         "ecam": ecam(files.read(root, "proc/iomem")),
-        "functions": {name: _function(root, name, uses.get(name)) for name in names if ADDRESS.fullmatch(name)},
+        "functions": {name: _function(root, name, uses.get(name)) for name in names if pci_use.ADDRESS.fullmatch(name)},
     }
 
 
@@ -78,7 +77,7 @@ def _function(root: str, name: str, uses: Optional[List[Dict[str, str]]]) -> Fun
     group = _link(root, folder + "/iommu_group")
     override = files.word(root, folder + "/driver_override")
     node = files.number(root, folder + "/numa_node")
-    path = [step for step in os.path.realpath(files.path_below(root, folder)).split(os.sep)[:-1] if ADDRESS.fullmatch(step)]
+    path = [step for step in os.path.realpath(files.path_below(root, folder)).split(os.sep)[:-1] if pci_use.ADDRESS.fullmatch(step)]
     msi, msix, express = _capabilities(config)
     return {
         "vendor": files.number(root, folder + "/vendor", 16),

@@ -14,7 +14,7 @@ from typing import Dict, List, Optional, Set, Tuple
 
 from . import files
 
-_ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-1][0-9a-f]\.[0-7]")
+ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-1][0-9a-f]\.[0-7]")
 _LINK_SCOPE = 0x20  # an address that every interface gives to itself
 _DEEPEST = 16  # of devices on top of each other
 
@@ -35,7 +35,7 @@ def uses(root: str) -> Uses:
 
 def _add(found: Uses, root: str, path: str, kind: str, name: str) -> None:
     """Count a use for the function that a device hangs on: the last PCI address on its way through sysfs."""
-    steps = [step for step in os.path.realpath(files.path_below(root, path)).split(os.sep) if _ADDRESS.fullmatch(step)]
+    steps = [step for step in os.path.realpath(files.path_below(root, path)).split(os.sep) if ADDRESS.fullmatch(step)]
     use = {"kind": kind, "name": name}
     if steps and use not in found.setdefault(steps[-1], []):
         found[steps[-1]].append(use)

@@ -4,18 +4,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import Dict, Iterator
 
 from .._boot import channel as channel_area
 from .._layout import canonical, cpuset, units
 from .case import Case, region_of
 from .registry import Outcome, fail, rule, unknown
+from .words import is_plain
 
 PAGE = 4096
 SEGMENTS = 16  # KEXEC_SEGMENT_MAX
 SLACK = 3  # seconds: three heartbeats
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
 @rule(
@@ -27,7 +26,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 )
 def chan_name(case: Case) -> Iterator[Outcome]:
     for name, _channel in case.channels:
-        if not NAME.fullmatch(name) or ".." in name:
+        if not is_plain(name):
             message = "the channel name {0!r} cannot be a device node.".format(name)
             yield fail(message, ("channels", name), "use letters, digits, _, - and ., at most 63 of them")
 

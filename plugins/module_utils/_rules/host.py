@@ -9,9 +9,8 @@ from typing import Iterator
 
 from .case import Case
 from .registry import Outcome, fail, rule
+from .words import is_plain
 
-# The name becomes a directory, an iomem label and a word on a command line.
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 RESERVED = ("host", "pool", "all", "none")
 
 # memmap= as arch/x86/kernel/e820.c reads it.
@@ -30,9 +29,9 @@ CALLS_PER_LOAD = 3
 )
 def life_name(case: Case) -> Iterator[Outcome]:
     every = sorted(case.layout["instances"])
-    for name in [name for name in every if not NAME.fullmatch(name) or ".." in name or name in RESERVED]:
+    for name in [name for name in every if not is_plain(name) or name in RESERVED]:
         path = ("instances", name)
-        if not NAME.fullmatch(name) or ".." in name:
+        if not is_plain(name):
             message = "the instance name {0!r} is no plain name.".format(name)
             yield fail(message, path, "use letters, digits, _, - and ., at most 63 of them, a letter or digit first, and no ..")
         elif name in RESERVED:

@@ -4,7 +4,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Sequence, Tuple
+
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+
+
+def is_plain(name: str) -> bool:
+    """Tell whether a name can be a folder, a device node, a label of iomem and a word on a command line."""
+    return _PLAIN.fullmatch(name) is not None and ".." not in name
 
 
 def names_of(names: Sequence[str]) -> str:
