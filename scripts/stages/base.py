@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -27,6 +28,7 @@ SHOWN_ON_FAILURE = 150  # lines
 REASON = re.compile(r"fatal: \[|\[ERROR\]|ERROR: |^not ok |^E   |^FAILED |: error: ")
 FRAME = re.compile(r"\x1b\[[0-9;]*m|^[\s│]+", re.MULTILINE)  # colours, and the bar that molecule draws beside a playbook
 REASONS: list[str] = []
+_RUNNING: set[subprocess.Popen[bytes]] = set()
 REASONS_OF_ONE, REASON_LENGTH = 12, 600
 
 
@@ -106,7 +108,11 @@ def command(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        status = _wait(process, limit, log if follow else None)
+        _RUNNING.add(process)
+        try:
+            status = _wait(process, limit, log if follow else None)
+        finally:
+            _RUNNING.discard(process)
     return status, log.read_text(errors="replace")
 
 
@@ -138,14 +144,38 @@ def _show_from(log: Path, position: int) -> int:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a command and all that it started, also what has a session of its own, as the plays of molecule do; not what went its own way."""
+    family = _family(process.pid)
     for number in (signal.SIGTERM, signal.SIGKILL):
+        for member in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(member, number)
         try:
-            os.killpg(process.pid, number)
             process.wait(timeout=15)
-        except ProcessLookupError:
-            return
         except subprocess.TimeoutExpired:
             continue
+
+
+def _family(leader: int) -> list[int]:
+    """The process groups of a process and of all that descend from it, the youngest generation first."""
+    children: dict[int, list[tuple[int, int]]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            number, rest = stat.parent.name, stat.read_text(errors="replace").rpartition(")")[2].split()
+            children.setdefault(int(rest[1]), []).append((int(number), int(rest[2])))  # proc_pid_stat(5): state, ppid, pgrp
+    groups, left = [leader], [leader]
+    while left:
+        for number, group in children.get(left.pop(), []):
+            left.append(number)
+            if group not in groups:
+                groups.append(group)
+    return groups[::-1]
+
+
+def end_all() -> None:
+    """End every command that is under way."""
+    for process in list(_RUNNING):
+        _end(process)
 
 
 def reasons(text: str) -> None:

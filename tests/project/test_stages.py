@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -57,15 +60,39 @@ def test_junit_errors_are_failures(base: ModuleType, tmp_path: Path) -> None:
     assert base.junit(tmp_path / "missing.xml") == base.Counts()
 
 
-def test_a_command_that_hangs_is_ended_with_its_children(base: ModuleType, tmp_path: Path) -> None:
+@pytest.mark.parametrize("apart", ["", "setsid --fork --wait"], ids=["its group", "a session of its own"])
+def test_a_command_that_hangs_is_ended_with_its_children(base: ModuleType, tmp_path: Path, apart: str) -> None:
     witness = tmp_path / "alive"
-    script = f"(sleep 4; touch {witness}) & sleep 60"
+    script = f"{apart} sh -c 'sleep 4; touch {witness}' & sleep 60"
     began = time.monotonic()
     status, _output = base.command("hang", ["sh", "-c", script], limit=1)
     assert status == 124
     assert time.monotonic() - began < 4
     time.sleep(max(0.0, 5 - (time.monotonic() - began)))
     assert not witness.exists(), "a child outlived the limit"
+
+
+def test_a_run_that_is_stopped_leaves_nothing_behind(tmp_path: Path) -> None:
+    """As by Ctrl-C: the stage that is under way is ended, the next one does not begin."""
+    runner = [str(TOP / "scripts/run"), str(TOP / "scripts/test"), "crash", "docs"]
+    with subprocess.Popen(runner, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)}) as run:
+        assert run.stdout is not None
+        run.stdout.readline()
+        time.sleep(2)
+        run.send_signal(signal.SIGINT)
+        said = run.stdout.read()
+    assert run.returncode == 130
+    assert "stopped" in said
+    assert "docs:" not in said
+    mark = f"TMPDIR={tmp_path}".encode()
+    assert not [path for path in Path("/proc").glob("[0-9]*/environ") if mark in _read(path)]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def test_a_stage_that_breaks_is_one_failure(base: ModuleType) -> None:

@@ -32,6 +32,7 @@ from qmp import Qmp, QmpError
 
 SNAPSHOT = "booted"
 MOVES = 8
+PATIENCE = 10.0  # seconds for a QEMU that is to end, before it is killed
 
 
 class MachineError(Exception):
@@ -132,7 +133,7 @@ class Machine:
         number = self.pid
         if number is None:
             return False
-        with contextlib.suppress(QmpError), Qmp(self.folder / "qmp") as qmp:
+        with contextlib.suppress(QmpError), Qmp(self.folder / "qmp", timeout=PATIENCE) as qmp:
             qmp.ask("quit")
         for _turn in range(50):
             if self.pid is None:

@@ -31,8 +31,12 @@ class Qmp:
         finally:
             os.close(folder)
         self._lines = self._socket.makefile("r", encoding="utf-8")
-        self._lines.readline()
-        self.ask("qmp_capabilities")
+        try:
+            self._lines.readline()
+            self.ask("qmp_capabilities")
+        except (OSError, QmpError) as error:  # it takes connections all the same while it stands still (SIGSTOP)
+            self.__exit__(None, None, None)
+            raise QmpError(f"the QEMU at {path} does not answer: {error}") from error
 
     def __enter__(self) -> Qmp:
         return self
