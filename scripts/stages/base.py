@@ -161,14 +161,14 @@ def _family(leader: int) -> list[int]:
     children: dict[int, list[tuple[int, int]]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            number, rest = stat.parent.name, stat.read_text(errors="replace").rpartition(")")[2].split()
-            children.setdefault(int(rest[1]), []).append((int(number), int(rest[2])))  # proc_pid_stat(5): state, ppid, pgrp
+            _state, parent, group = stat.read_text(errors="replace").rpartition(")")[2].split()[:3]  # proc_pid_stat(5)
+            children.setdefault(int(parent), []).append((int(stat.parent.name), int(group)))
     groups, left = [leader], [leader]
     while left:
-        for number, group in children.get(left.pop(), []):
-            left.append(number)
-            if group not in groups:
-                groups.append(group)
+        for child, its_group in children.get(left.pop(), []):
+            left.append(child)
+            if its_group not in groups:
+                groups.append(its_group)
     return groups[::-1]
 
 
