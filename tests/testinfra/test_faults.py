@@ -271,3 +271,27 @@ def test_the_memory_is_used_up(absent, limit):
     assert outcome.status or not outcome.answer.get("failed")
     print(f"{limit} MiB: exit status {outcome.status}")
     absent.apply()
+
+
+# last of all: only a boot takes the lock away
+
+
+def test_the_kernel_is_locked_down(absent):
+    """As Debian does it under Secure Boot. What runs goes on and can be taken back; nothing is loaded, no kernel and no module."""
+    host = absent.host
+    absent.apply()
+    boot = host.check_output("cat /proc/sys/kernel/random/boot_id")
+    host.check_output("echo integrity >/sys/kernel/security/lockdown")
+    again = absent.run("apply")
+    assert (again.status, again.answer["changed"]) == (0, False), again.text
+    shown = {one["name"]: (one["state"], one["evidence"]["state"]) for one in again.answer["instances"]}
+    assert shown == dict.fromkeys(("one", "two"), ("running", "unverifiable")), "nobody can look into their memory any more"
+    absent.absent()
+    refused(absent.run("apply"), "sec-lockdown", "lockdown mode integrity")
+    absent.whole()
+    host.check_output("! mountpoint -q /sys/fs/multikernel || umount /sys/fs/multikernel; rmmod mkstock")
+    assert "Operation not permitted" in host.run("insmod $(modinfo -n mkstock)").stderr, "it is not signed"
+    with Qmp(Path(os.environ["LAB_FOLDER"]) / "qmp") as lab:
+        lab.ask("system_reset")
+    absent.boots_again(boot)
+    absent.apply()

@@ -15,7 +15,7 @@ from .._plan.place import ENTRY_OFFSET
 from . import table
 from .base import OBSERVED, REMEMBERED, UNVERIFIABLE, State
 from .kernfs_files import KIMAGE, Found, Tree
-from .observe import ENDED, MKSTOCK, listen, mailbox, online, present
+from .observe import ENDED, MKSTOCK, is_readable, listen, mailbox, online, present
 from .system import System
 
 NOTHING: Dict[str, Any] = {"cpus": [], "blocks": [], "pool": [], "channels": {}}
@@ -136,7 +136,7 @@ class _Here:
             return "ended", OBSERVED
         if words is not None:
             return "running", OBSERVED
-        return "silent", REMEMBERED
+        return ("silent", REMEMBERED) if is_readable(self.system, one.base) else ("running", UNVERIFIABLE)
 
     def foreign(self, one: Found) -> Dict[str, Any]:
         """An instance that was not made from here."""

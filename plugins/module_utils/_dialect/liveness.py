@@ -12,12 +12,12 @@ from typing import Any, Dict, NamedTuple, Optional
 
 from . import table
 from .kernfs_files import INSTANCES
-from .observe import ENDED, MKSTOCK, ended, mailbox
+from .observe import ENDED, MKSTOCK, ended, is_readable, mailbox
 
 GONE = "gone"  # the kernel no longer lists it, or lists it as ended without a word of its own
 RUNNING = "running"
 SILENT = "silent"  # it is listed, and its mailbox says nothing (yet) of this boot
-UNTOLD = "untold"  # nothing on this host tells
+UNTOLD = "untold"  # nothing on this host tells whether it does anything
 
 
 class Look(NamedTuple):
@@ -65,7 +65,7 @@ def _look(
     on_channel = channels[channel]["beats"] if channel in channels else None
     if words is not None:
         return Look(RUNNING if words["beats"] else SILENT, channel_beats=on_channel, **told)
-    return Look(SILENT if there else UNTOLD, channel_beats=on_channel)
+    return Look(SILENT if there and is_readable(system, spec["base"]) else UNTOLD, channel_beats=on_channel)
 
 
 class Pulse:
@@ -103,7 +103,7 @@ class Pulse:
             where = "on channel %s" % self.channel if self.channel is not None and seen.channel_beats is not None else "in its mailbox"
             alive, why = False, "no heartbeat %s for %.1f s (%g s are allowed)" % (where, silent, self.within)
             if seen.beats is None and seen.channel_beats is None and seen.state == UNTOLD:
-                alive, why = None, "neither its mailbox nor the kernel tells of it on this host"
+                alive, why = None, "its mailbox cannot be read on this host, and nothing else tells whether it lives"
         elif not self.moved:
             alive, why = None, "it was not heard anew yet"
         return {

@@ -75,6 +75,11 @@ def mailbox(system: System, base: int) -> Optional[Dict[str, Any]]:
     return words if words["valid"] else None
 
 
+def is_readable(system: System, base: Optional[int]) -> bool:
+    """Whether this host shows the memory where a mailbox would be; locked down (kernel_lockdown(7)) it does not, whatever runs there."""
+    return base is not None and system.physical(base, mailboxes.SIZE) is not None
+
+
 def listen(system: System, bases: Dict[str, int], wait: float = BEAT_WAIT) -> Dict[str, Tuple[Optional[Dict[str, Any]], bool]]:
     """For each name the mailbox at its base, and whether its beats advance; all are listened to at once, at most wait seconds.
 
@@ -143,7 +148,9 @@ class _Here:
         if line is not None:
             if line["state"] != "running":
                 return "ended", OBSERVED
-            return ("running", OBSERVED) if words is not None else ("silent", REMEMBERED)
+            if words is None:
+                return ("silent", REMEMBERED) if is_readable(self.system, spec["base"]) else ("running", UNVERIFIABLE)
+            return "running", OBSERVED
         if self.running is not None or any(cpu in self.online for cpu in spec["cpus"]):
             return "ended", OBSERVED
         if words is not None and self.heard[name][1]:

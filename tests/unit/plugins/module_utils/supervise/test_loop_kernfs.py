@@ -27,6 +27,21 @@ def test_what_beats_is_left_alone(bench):
     assert (bench.said(), nonces(bench.machine), bench.machine.harm) == ([], before, [])
 
 
+def test_what_cannot_be_read_any_more_is_not_taken_for_dead(bench):
+    """The host was locked down meanwhile: nobody is restarted, and nobody is said to live."""
+    machine, before = bench.machine, nonces(bench.machine)
+    machine.physical = lambda address, size: None
+    bench.turns(30)
+    assert (nonces(machine), machine.harm) == (before, [])
+    assert {name: one.alive for name, one in bench.supervisor.core.entries.items()} == {"web": None, "db": None}
+    assert [line for line in bench.said() if "down" in line] == []
+    found = run.apply(layout(), system=machine)
+    assert found["changed"] is False
+    assert {one["name"]: (one["state"], one["evidence"]["state"]) for one in found["instances"]} == dict.fromkeys(
+        ("db", "web"), ("running", "unverifiable")
+    )
+
+
 def test_one_that_panics_is_started_again_alone(bench):
     machine, before = bench.machine, nonces(bench.machine)
     machine.end("web", 3, "Kernel panic")
