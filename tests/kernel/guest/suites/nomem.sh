@@ -47,7 +47,8 @@ kept() { dmesg | sed -n 's/.*mkstock: BUG: //p' | wc -l; }
 
 # A life by the interface of the RFC. Each step is tried, whatever became of the one before.
 rfc_life() {
-	local area=$(hex $((pool + pool_size - 0x100000)))
+	local area
+	area=$(hex $((pool + pool_size - 0x100000)))
 	write pool "remove $a $(hex $pool_size)"
 	write pool "add $a $(hex $pool_size)"
 	offline 3
