@@ -12,6 +12,9 @@ static int fail_in;
 module_param(fail_in, int, 0644);
 MODULE_PARM_DESC(fail_in, "so many from now is the one that fails, and counts down to it; 0: none does");
 
+static const char *failed = "nothing";	/* the last that did, a file and a line */
+static int failed_line;
+
 static int made;
 module_param(made, int, 0444);
 MODULE_PARM_DESC(made, "what is allocated and not given back yet");
@@ -23,6 +26,10 @@ bool mk_fails(const char *where, int line)
 
 	spin_lock_irqsave(&lock, flags);
 	fails = fail_in && !--fail_in;
+	if (fails) {
+		failed = where;
+		failed_line = line;
+	}
 	spin_unlock_irqrestore(&lock, flags);
 	if (fails)
 		printk(KERN_INFO "mkstock: failing %s:%d\n", where, line);
@@ -54,6 +61,6 @@ void mk_gone(const void *memory)
 int mk_settled(int ret)
 {
 	if (ret && made)
-		printk(KERN_ERR "mkstock: BUG: %d allocations were not given back\n", made);
+		printk(KERN_ERR "mkstock: BUG: %d allocations were not given back, after %s:%d failed\n", made, failed, failed_line);
 	return ret;
 }

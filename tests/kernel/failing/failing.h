@@ -58,7 +58,7 @@ int mk_settled(int ret);			/* at the end, and where the start failed: nothing ma
 #define kmemdup_nul(...) MK_NULL((kmemdup_nul)(__VA_ARGS__))
 #define kstrdup(...) MK_NULL((kstrdup)(__VA_ARGS__))
 #define kstrndup(...) MK_NULL((kstrndup)(__VA_ARGS__))
-#define kasprintf(...) MK_NULL((kasprintf)(__VA_ARGS__))
+#define kvasprintf(...) MK_NULL((kvasprintf)(__VA_ARGS__))
 #define memremap(...) MK_NULL((memremap)(__VA_ARGS__))
 #define memdup_user(...) MK_ERROR(mk_made((memdup_user)(__VA_ARGS__)))
 #define kfree(memory) do { const void *mk_it = (memory); mk_gone(mk_it); (kfree)(mk_it); } while (0)

@@ -275,8 +275,21 @@ bool mk_record_left(void)
 	return READ_ONCE(left);
 }
 
+static void forget(void)
+{
+	kfree(found);
+	found = NULL;
+	if (!memory)
+		return;
+	memset(memory, 0, place.size);
+	memunmap(memory);
+	memory = NULL;
+}
+
 int mk_record_start(void)
 {
+	int ret;
+
 	place = choose();
 	if (place.size) {
 		memory = memremap(place.start, place.size, MEMREMAP_WB);
@@ -286,16 +299,14 @@ int mk_record_start(void)
 	} else {
 		found_trouble = "this host uses all memory below 64 KiB, where a record would be";
 	}
-	return register_reboot_notifier(&reboot_nb);
+	ret = register_reboot_notifier(&reboot_nb);
+	if (ret)
+		forget();
+	return ret;
 }
 
 void mk_record_stop(void)
 {
 	unregister_reboot_notifier(&reboot_nb);
-	kfree(found);
-	found = NULL;
-	if (!memory)
-		return;
-	memset(memory, 0, place.size);
-	memunmap(memory);
+	forget();
 }

@@ -152,12 +152,12 @@ through() {
 }
 
 echo "# --- the life of an instance, interface of the RFC"
-through rfc 2
+through rfc 3
 echo "# --- the life of an instance, /sys/fs/multikernel"
-through kernfs 5
+through kernfs 9
 
 echo "# --- reading"
-through reads 3
+through reads 5
 
 echo "# --- nothing fails any more"
 fresh
