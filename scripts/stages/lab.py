@@ -53,7 +53,7 @@ def scenario(folder: Path) -> Counts:
 LONGEST = ("update", "faults", "faults-kernfs", "strict", "agent", "kernfs", "hostkexec", "rollout", "default")
 
 # Ten minutes each: what the faults hold is held on a simulated host as well, and of the others' parts the shorter scenarios use most.
-LONG = ("faults", "faults-kernfs", "strict", "agent", "pci")
+LONG = ("faults", "faults-kernfs", "strict", "agent", "backports", "pci")
 
 
 def scenarios() -> list[Path]:

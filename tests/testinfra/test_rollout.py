@@ -94,6 +94,7 @@ def test_the_runbook_rolls_the_second_layout_out() -> None:
     assert sorted({name for name, _seconds in planned}) == NAMES, "the blackout is predicted from the first start, which was measured"
 
 
+@pytest.mark.long
 def test_a_machine_that_hangs_in_its_wave_stops_the_rollout_and_is_told() -> None:
     report = SHARED / "third.html"
     pid = int(Path(FOLDERS["edge-2"], "pid").read_text())

@@ -152,12 +152,12 @@ through() {
 }
 
 echo "# --- the life of an instance, interface of the RFC"
-through rfc 3
+through rfc 5
 echo "# --- the life of an instance, /sys/fs/multikernel"
-through kernfs 9
+through kernfs 13
 
 echo "# --- reading"
-through reads 5
+through reads 7
 
 echo "# --- nothing fails any more"
 fresh
