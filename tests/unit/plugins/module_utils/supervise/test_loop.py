@@ -61,14 +61,8 @@ def nonces(machine):
     return {name: one["nonce"] for name, one in store.Store(machine.root).state()["instances"].items()}
 
 
-def test_what_beats_is_left_alone(bench):
-    before = nonces(bench.machine)
-    bench.turns(100)
-    assert (bench.said(), nonces(bench.machine), bench.machine.harm) == ([], before, [])
-
-
-def test_what_cannot_be_read_any_more_is_not_taken_for_dead(bench):
-    """The host was locked down meanwhile: nobody is restarted, and nobody is said to live."""
+def locked_down(bench):
+    """The host is locked down, in either dialect: nobody is restarted, and nobody is said to live."""
     machine, before = bench.machine, nonces(bench.machine)
     machine.physical = lambda address, size: None
     bench.turns(30)
@@ -80,6 +74,16 @@ def test_what_cannot_be_read_any_more_is_not_taken_for_dead(bench):
     assert {one["name"]: (one["state"], one["evidence"]["state"]) for one in found["instances"]} == dict.fromkeys(
         ("db", "web"), ("running", "unverifiable")
     )
+
+
+def test_what_beats_is_left_alone(bench):
+    before = nonces(bench.machine)
+    bench.turns(100)
+    assert (bench.said(), nonces(bench.machine), bench.machine.harm) == ([], before, [])
+
+
+def test_what_cannot_be_read_any_more_is_not_taken_for_dead(bench):
+    locked_down(bench)
 
 
 def test_one_that_panics_is_started_again_alone(bench):

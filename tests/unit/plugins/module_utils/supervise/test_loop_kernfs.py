@@ -9,7 +9,7 @@ from ansible_collections.multikernel.core.plugins.module_utils._converge import 
 from ansible_collections.multikernel.core.plugins.module_utils._supervise import mortem
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated_kernfs import KernfsKernel
 
-from .test_loop import Bench, booted, layout, nonces, statement
+from .test_loop import Bench, booted, layout, locked_down, nonces, statement
 
 
 @pytest.fixture
@@ -28,18 +28,7 @@ def test_what_beats_is_left_alone(bench):
 
 
 def test_what_cannot_be_read_any_more_is_not_taken_for_dead(bench):
-    """The host was locked down meanwhile: nobody is restarted, and nobody is said to live."""
-    machine, before = bench.machine, nonces(bench.machine)
-    machine.physical = lambda address, size: None
-    bench.turns(30)
-    assert (nonces(machine), machine.harm) == (before, [])
-    assert {name: one.alive for name, one in bench.supervisor.core.entries.items()} == {"web": None, "db": None}
-    assert [line for line in bench.said() if "down" in line] == []
-    found = run.apply(layout(), system=machine)
-    assert found["changed"] is False
-    assert {one["name"]: (one["state"], one["evidence"]["state"]) for one in found["instances"]} == dict.fromkeys(
-        ("db", "web"), ("running", "unverifiable")
-    )
+    locked_down(bench)
 
 
 def test_one_that_panics_is_started_again_alone(bench):
