@@ -27,10 +27,9 @@ def licence_of(path: Path) -> str:
     """The licence that a file must have by the place where it lies."""
     if path.parts[:2] == ("plugins", "module_utils"):
         return "BSD-2-Clause"
-    # what is compiled into the kernel, by the role or by a test
     if path.parts[:2] == ("roles", "stock_kernel") and path.suffix in (".c", ".h", ".S", ".lds"):
         return "GPL-2.0-only"
-    if path.parts[:3] == ("tests", "kernel", "failing"):
+    if path.parts[:3] == ("tests", "kernel", "failing"):  # compiled into mkstock
         return "GPL-2.0-only"
     return "GPL-3.0-or-later"
 

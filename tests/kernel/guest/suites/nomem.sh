@@ -34,7 +34,6 @@ echo "# $((n - 1)) allocations and registrations, of which it can do without $wi
 ok "more than ten of them failed, one after the other" test $((n - without)) -gt 10 -a $n -lt 300
 ok "nothing was there after any of them" sh -c "! test -s /tmp/left || ! cat /tmp/left"
 
-low=$(cut -d' ' -f1 $control/low | head -1)
 rmmod mkstock
 
 # fresh: the module anew; its end says what it did not give back
