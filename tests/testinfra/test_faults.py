@@ -56,14 +56,16 @@ def points(machine):
 
 @pytest.fixture(scope="module")
 def faults(points):
-    """Each kind of call on each file, with each error; where only some are wanted, they are spread over all of these."""
+    """Each kind of call on each file with one error, then each with the next; where fewer are wanted, they are spread over the calls."""
     kinds: dict[tuple[str, str, str], Point] = {}
     for name, those in points.items():
         for point in those:
             kinds.setdefault((name, point.call, re.sub("[0-9a-f]{64}", "DIGEST", point.path)), point)
-    every = [Fault(name, point, error) for (name, _call, _path), point in kinds.items() for error in REASONS]
-    # neighbours differ in their error, so that a part of them has all errors
-    return every if len(every) <= FAULTS else [every[number * len(every) // FAULTS + number % len(REASONS)] for number in range(FAULTS)]
+    calls, errors = [(name, point) for (name, _call, _path), point in kinds.items()], list(REASONS)
+    if len(calls) > FAULTS:
+        return [Fault(*calls[number * len(calls) // FAULTS], errors[number % len(errors)]) for number in range(FAULTS)]
+    print(f"kinds of calls: {len(calls)}")
+    return [Fault(*call, errors[(turn + at) % len(errors)]) for turn in range(len(errors)) for at, call in enumerate(calls)]
 
 
 @pytest.fixture
