@@ -150,14 +150,18 @@ class Run:
         try:
             yield
         except (ApplyError, DialectError, OSError) as error:
-            if self.dialect is not None:
-                self.dialect.close()
+            self._close()
             if isinstance(error, OSError):
                 sentence = "this host cannot be read, so nothing was begun: %s" % files.reason(error)
                 raise ApplyError(sentence, changed=bool(self.recovered)) from error
             if isinstance(error, DialectError):  # the host cannot be read; what was changed was undone, or raised an ApplyError
                 raise ApplyError(str(error), changed=bool(self.recovered)) from error
             raise
+        self._close()
+
+    def _close(self) -> None:
+        if self.dialect is not None:
+            self.dialect.close()
 
     # observe
 

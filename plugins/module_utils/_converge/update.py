@@ -333,7 +333,6 @@ class Recovery(Run):
         with self._told():
             self._facts()
             self._recover()
-        self.dialect.close()
         return self.recovered
 
 

@@ -16,6 +16,7 @@ Specs have "id" and "base" as observed (null before the kernel chose them). "mad
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._plan import kernfs_place, kernfs_plan
@@ -23,7 +24,7 @@ from .._plan.place import PlacementError
 from .._plan.steps import Step
 from .._rules.finding import Finding
 from . import kernfs_observe
-from .base import State
+from .base import DialectError, State
 from .kernfs_devices import Devices
 from .kernfs_files import OVERLAYS, TOP, Found, Tree
 from .kernfs_health import Health
@@ -80,10 +81,12 @@ class Kernfs:
         return facts
 
     def close(self) -> None:
-        """Unmount what was mounted for nothing."""
+        """Unmount what was mounted only to look. Where somebody else looks into it already, it stays mounted, which does no harm."""
         if self.mounted_now and self._is_mounted():
-            self.system.unmount_kernfs()
-            self.mounted = self.mounted_now = False
+            with contextlib.suppress(DialectError):
+                self.system.unmount_kernfs()
+                self.mounted = False
+        self.mounted_now = False
 
     def _is_mounted(self) -> bool:
         rows = (line.split() for line in (self.system.read("proc/self/mounts") or "").splitlines())
@@ -262,9 +265,11 @@ class Kernfs:
         return acts[step.do](**step.args)
 
     def _mount(self) -> Dict[str, Any]:
-        if self._is_mounted():
-            return {"already": not self.mounted_now}
-        self.system.mount_kernfs()
+        if not self._is_mounted():
+            self.system.mount_kernfs()
+        elif not self.mounted_now:
+            return {"already": True}
+        self.mounted_now = False  # it is the plan's from now on: what is made lives in it
         return {}
 
     def _unmount(self) -> Dict[str, Any]:

@@ -129,9 +129,7 @@ class _Planner:
         pool = self._pool()
         if self.findings:
             raise PlanRefused(self.findings)
-        todo = [] if self.state.get("mounted") and not self.state.get("mounted_now") else [kernfs_steps.mount()]
-        todo = todo if self.specs or self.there else []
-        todo += _take_down({name: self.have[name] for name in sorted(self.down)}, self.state, self._stays_loaded())
+        todo = _take_down({name: self.have[name] for name in sorted(self.down)}, self.state, self._stays_loaded())
         todo += self._devices_gone()
         if self.remove:
             todo.append(kernfs_steps.remove([self.have[name]["spec"] for name in sorted(self.remove)]))
@@ -146,6 +144,8 @@ class _Planner:
         todo += self._channels()
         todo += [kernfs_steps.boot(self.specs[name]) for name in sorted(self.boot)]
         todo += [steps.report(self.specs[name], self.placed["instances"][name]["health"]) for name in sorted(self.boot)]
+        if (todo or self.specs or self.there) and (not self.state.get("mounted") or self.state.get("mounted_now")):
+            todo.insert(0, kernfs_steps.mount())
         if todo or self.state.get("digest") != self.digest:
             todo.append(steps.save(self.digest))
         return todo

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import copy
+import errno
 
 import pytest
 from ansible_collections.multikernel.core.plugins.module_utils._converge import desired, info, run
+from ansible_collections.multikernel.core.plugins.module_utils._dialect.base import DialectError
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils import simulated
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated import MIB, Machine, image, instance
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated_kernfs import NEW, ROOT, KernfsKernel
@@ -278,6 +280,36 @@ def test_a_refusal_leaves_the_file_system_unmounted(tmp_path):
     kernel = KernfsKernel(tmp_path, mounted=False)
     with pytest.raises(run.ApplyError):
         run.apply(simulated.layout(instances={"web": instance(cpus={"count": 9})}), system=kernel)
+    assert not kernel.is_mounted
+
+
+def test_a_removal_of_nothing_leaves_the_file_system_unmounted(tmp_path):
+    kernel = KernfsKernel(tmp_path, mounted=False)
+    assert not run.apply(None, state="absent", system=kernel)["changed"]
+    assert not kernel.is_mounted
+
+
+def test_a_file_system_that_somebody_else_looks_into_stays_mounted(tmp_path, monkeypatch):
+    kernel = KernfsKernel(tmp_path, mounted=False)
+
+    def busy():
+        raise DialectError("/sys/fs/multikernel cannot be unmounted: Device or resource busy", errno.EBUSY)
+
+    monkeypatch.setattr(kernel, "unmount_kernfs", busy)
+    assert not run.apply(None, state="absent", system=kernel)["changed"]
+    assert kernel.is_mounted
+    kernel.is_mounted = False
+    with pytest.raises(run.ApplyError, match="the layout is refused"):
+        run.apply(simulated.layout(instances={"web": instance(cpus={"count": 9})}), system=kernel)
+
+
+def test_a_layout_of_nothing_leaves_the_file_system_unmounted(tmp_path):
+    kernel = KernfsKernel(tmp_path, mounted=False)
+    nothing = simulated.layout(instances={}, channels={})
+    for _time in range(2):
+        run.apply(nothing, system=kernel)
+        assert not kernel.is_mounted
+    run.apply(None, state="absent", system=kernel)
     assert not kernel.is_mounted
 
 
