@@ -124,8 +124,8 @@ class Machine:
         return str(self.host.check_output("grep MemTotal /proc/meminfo"))
 
     def _others(self) -> str:
-        """What the kernel's own files say of instances, pool and images; the two dialects have different ones."""
-        words = "cat /sys/kernel/mkstock/instances /sys/kernel/mkstock/pool; ls /sys/fs/multikernel/instances; tail -n +3 /proc/multikernel"
+        """What the kernel's own files say of instances, pool, images, and a mounted interface; the two dialects have different ones."""
+        words = "cat /sys/kernel/mkstock/instances /sys/kernel/mkstock/pool; grep multikernel /proc/mounts; tail -n +3 /proc/multikernel"
         said = str(self.host.run(f"({words}) 2>/dev/null").stdout)
         return said.replace("No kimages loaded", "").strip()
 

@@ -20,7 +20,7 @@ from qmp import Qmp
 
 TOP = Path(__file__).resolve().parents[2]
 LONG = bool(os.environ.get("MULTIKERNEL_LONG"))
-KILLS, FAULTS, POWER_CUTS = (50, 200, 6) if LONG else (4, 6, 1)
+KILLS, FAULTS, POWER_CUTS = (50, 240, 6) if LONG else (4, 6, 1)
 REASONS = {
     "ENOMEM": "Cannot allocate memory",
     "EBUSY": "Device or resource busy",
