@@ -149,19 +149,14 @@ class Run:
         """Whatever fails is told as an ApplyError, and what was opened only to look is closed again."""
         try:
             yield
-        except (ApplyError, DialectError, OSError) as error:
-            self._close()
-            if isinstance(error, OSError):
-                sentence = "this host cannot be read, so nothing was begun: %s" % files.reason(error)
-                raise ApplyError(sentence, changed=bool(self.recovered)) from error
-            if isinstance(error, DialectError):  # the host cannot be read; what was changed was undone, or raised an ApplyError
-                raise ApplyError(str(error), changed=bool(self.recovered)) from error
-            raise
-        self._close()
-
-    def _close(self) -> None:
-        if self.dialect is not None:
-            self.dialect.close()
+        except OSError as error:
+            sentence = "this host cannot be read, so nothing was begun: %s" % files.reason(error)
+            raise ApplyError(sentence, changed=bool(self.recovered)) from error
+        except DialectError as error:  # the host cannot be read; what was changed was undone, or raised an ApplyError
+            raise ApplyError(str(error), changed=bool(self.recovered)) from error
+        finally:
+            if self.dialect is not None:
+                self.dialect.close()
 
     # observe
 
