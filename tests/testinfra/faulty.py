@@ -16,11 +16,11 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-CALLS = "write,fsync,rename,unlink,unlinkat,mkdir,rmdir,mount,ftruncate,kexec_load,kexec_file_load,reboot"
+CALLS = "write,fsync,rename,unlink,unlinkat,mkdir,rmdir,mount,umount2,ftruncate,kexec_load,kexec_file_load,reboot"
 #: A line of strace -y that is a change of the machine, or of what is remembered of it.
 CHANGE = re.compile(r"^\d+ +(?P<call>\w+)\((?:\d+<(?P<open>[^>]*)>|\"(?P<path>[^\"]*)\")?")
 OURS = ("/sys/", "/var/lib/multikernel", "/run/multikernel/lock", "/run/multikernel/instances")
-KERNEL = ("kexec_load", "kexec_file_load", "reboot", "mount")
+KERNEL = ("kexec_load", "kexec_file_load", "reboot", "mount", "umount2")
 FAST = "--seccomp-bpf"  # only the calls that are traced stop; a signal does not come with it
 KILLED = 137  # what a shell calls SIGKILL
 

@@ -11,11 +11,13 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from typing import Any, BinaryIO, Dict, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Dict, Mapping, Optional, Tuple
 
 from . import elf, kernel_file, payload, setup_header
 from .content import Kept
-from .signature import Check
+
+if TYPE_CHECKING:
+    from .signature import Check
 
 HEAD = 1 << 20
 """Bytes from the start of a file that are looked at: setup code, program headers and the magic of a bzImage's payload lie there."""
@@ -68,7 +70,7 @@ def inspect(
             problem = "it is %s, not a regular file" % _file_type(status.st_mode)
         else:
             with open(path, "rb") as file:
-                checks = {name: Check(path, place) for name, place in sorted((signers or {}).items())}
+                checks = _checks(path, signers or {})
                 problem = _read(file, facts, want_sha256, checks, _Copy(path, status.st_size, kept))
     except FileNotFoundError:
         problem = "there is no such file"
@@ -102,6 +104,14 @@ class _Copy:
         """That was all."""
         if self.kept is not None:
             self.kept.hold(self.path, self.data, sha256)
+
+
+def _checks(path: str, signers: Mapping[str, str]) -> Dict[str, Check]:
+    if not signers:
+        return {}
+    from .signature import Check  # starts a tool, with all that Python needs for one: few images are signed
+
+    return {name: Check(path, place) for name, place in sorted(signers.items())}
 
 
 def _read(file: BinaryIO, facts: Dict[str, Any], want_sha256: bool, checks: Dict[str, Check], copy: _Copy) -> Optional[str]:

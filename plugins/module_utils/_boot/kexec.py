@@ -13,7 +13,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import platform
 from typing import Any, Dict, List, Optional, Sequence
 
 from .assemble import Segment
@@ -183,8 +182,8 @@ def _buffer(segment: Segment) -> Any:
 
 def system_call(number: int, *arguments: int) -> int:
     """A system call with integer arguments; 0 or the errno."""
-    if platform.machine() != "x86_64" or ctypes.sizeof(ctypes.c_void_p) != 8:
-        raise KexecError(errno.ENOSYS, "multikernel system calls are known for x86_64 only, this is %s" % platform.machine())
+    if os.uname().machine != "x86_64" or ctypes.sizeof(ctypes.c_void_p) != 8:
+        raise KexecError(errno.ENOSYS, "multikernel system calls are known for x86_64 only, this is %s" % os.uname().machine)
     syscall = ctypes.CDLL(None, use_errno=True).syscall
     syscall.restype = ctypes.c_long
     words: List[ctypes.c_ulong] = [ctypes.c_ulong(argument) for argument in arguments]

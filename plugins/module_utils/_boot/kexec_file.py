@@ -12,7 +12,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import tempfile
 from typing import IO, Dict, Optional, Union
 
 from . import kexec
@@ -166,6 +165,8 @@ def _opened(content: Bytes) -> IO[bytes]:
     if hasattr(os, "memfd_create"):
         file = os.fdopen(os.memfd_create("multikernel"), "w+b")
     else:
+        import tempfile
+
         file = tempfile.TemporaryFile()  # noqa: SIM115
     try:
         file.write(content)

@@ -9,28 +9,16 @@ Source: boot.rst, payload_offset and payload_length. The build appends the unpac
 
 from __future__ import annotations
 
-import bz2
-import contextlib
-import importlib
-import lzma
 import mmap
 import os
-import resource
-import shutil
 import struct
-import subprocess
-import tempfile
-import zlib
-from typing import IO, Any, Callable, Dict, List, Optional, Union, cast
+from typing import IO, Optional, Union
 
 from . import elf, setup_header
 
 CACHE = "/var/lib/multikernel/vmlinux"
 KEPT = 4
 """Unpacked kernels that stay in the cache, some 60 MiB each."""
-
-CHUNK = 1 << 16
-LARGEST = 1 << 20
 
 _MAGICS = (
     (b"\x1f\x8b", "gzip"),
@@ -43,13 +31,6 @@ _MAGICS = (
     (b"\x28\xb5\x2f\xfd", "zstd"),
     (b"\x89LZO", "lzo"),
 )
-_STDLIB: Dict[str, Callable[[], Any]] = {
-    "gzip": lambda: zlib.decompressobj(31),
-    "bzip2": bz2.BZ2Decompressor,
-    "lzma": lambda: lzma.LZMADecompressor(format=lzma.FORMAT_ALONE),
-    "xz": lambda: lzma.LZMADecompressor(format=lzma.FORMAT_XZ),
-}
-_PROGRAMS: Dict[str, List[str]] = {"zstd": ["zstd", "-dcq"], "lz4": ["lz4", "-dcq"]}
 
 
 class PayloadError(ValueError):
@@ -79,17 +60,30 @@ def extract(image: Union[bytes, memoryview, mmap.mmap], digest: Optional[str] = 
         raise PayloadError("the bzImage has no complete payload (offset %d, length %d)" % (start, fields["payload_length"]))
     size = struct.unpack("<I", body[-4:])[0]
     if digest is None or cache is None:
-        with tempfile.TemporaryFile() as file:
-            unpack(body, file, size)
-            return _map(file, size)
-    kept = os.path.join(cache, digest)
+        return _unpacked(body, size, None)
     try:
-        with open(kept, "rb") as file:
+        with open(os.path.join(cache, digest), "rb") as file:
             if os.fstat(file.fileno()).st_size == size:
                 os.utime(file.fileno())
                 return _map(file, size)
     except FileNotFoundError:
         pass
+    mapped = _unpacked(body, size, os.path.join(cache, digest))
+    _forget_old(cache)
+    return mapped
+
+
+def _unpacked(body: memoryview, size: int, kept: Optional[str]) -> mmap.mmap:
+    """A map of what comes out of *body*, in a file without a name or in the file *kept*."""
+    import tempfile  # this and the decompressors are a tenth of all that an apply imports, and most find the kernel unpacked
+
+    from .unpack import unpack
+
+    if kept is None:
+        with tempfile.TemporaryFile() as file:
+            unpack(body, file, size)
+            return _map(file, size)
+    cache = os.path.dirname(kept)
     os.makedirs(cache, mode=0o700, exist_ok=True)
     # mkstemp and rename: another process never sees half a kernel
     with tempfile.NamedTemporaryFile(dir=cache, prefix=".unpacking-", delete=False) as file:
@@ -100,25 +94,7 @@ def extract(image: Union[bytes, memoryview, mmap.mmap], digest: Optional[str] = 
         except BaseException:
             os.unlink(file.name)
             raise
-    _forget_old(cache)
     return mapped
-
-
-def unpack(body: memoryview, out: IO[bytes], size: int) -> None:
-    """Unpack the payload *body* (with its four bytes of size) into the file *out*; raises PayloadError with a sentence.
-
-    It ends when more than *size* bytes came out: what a header promises also bounds what a damaged or hostile payload may fill.
-    """
-    name = compression(bytes(body[:6]))
-    if name in _STDLIB:
-        _by_library(name, body, out, size)
-    elif name in _PROGRAMS:
-        if not _by_module(name, body[:-4], out, size):
-            _by_program(name, body[:-4], out, size)
-    else:
-        raise PayloadError(
-            "the kernel's payload is compressed by %s; known are gzip, bzip2, lzma, xz, lz4 and zstd" % (name or "no known method")
-        )
 
 
 def _forget_old(cache: str) -> None:
@@ -126,69 +102,6 @@ def _forget_old(cache: str) -> None:
     files = [os.path.join(cache, name) for name in os.listdir(cache) if not name.startswith(".")]
     for path in sorted(files, key=os.path.getmtime, reverse=True)[KEPT:]:
         os.unlink(path)
-
-
-def _by_library(name: str, body: memoryview, out: IO[bytes], size: int) -> None:
-    worker = _STDLIB[name]()
-    # without a limit one piece of a well packed kernel becomes tens of MiB; zlib's interface is another, its ratio smaller
-    limit = () if name == "gzip" else (LARGEST,)
-    try:
-        for begin in range(0, len(body), CHUNK):
-            piece: Union[bytes, memoryview] = body[begin : begin + CHUNK]
-            while not worker.eof:
-                _bounded(out, size, worker.decompress(piece, *limit))
-                if name == "gzip" or worker.needs_input:
-                    break
-                piece = b""
-    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise PayloadError("the kernel's %s payload is damaged: %s" % (name, error)) from error
-
-
-def _by_module(name: str, body: memoryview, out: IO[bytes], size: int) -> bool:
-    """Python 3.14 and newer have zstd in the standard library; False when this Python has not."""
-    if name != "zstd":
-        return False
-    try:
-        library = importlib.import_module("compression.zstd")
-    except ImportError:
-        return False
-    worker = library.ZstdDecompressor()
-    try:
-        for begin in range(0, len(body), CHUNK):
-            piece: Union[bytes, memoryview] = body[begin : begin + CHUNK]
-            while not worker.eof:
-                _bounded(out, size, worker.decompress(piece, LARGEST))
-                if worker.needs_input:
-                    break
-                piece = b""
-    except (library.ZstdError, EOFError) as error:
-        raise PayloadError("the kernel's zstd payload is damaged: %s" % error) from error
-    return True
-
-
-def _bounded(out: IO[bytes], size: int, piece: bytes) -> None:
-    if out.tell() + len(piece) > size:
-        raise PayloadError("the kernel's payload is damaged: more than the %d bytes come out that it promises" % size)
-    out.write(piece)
-
-
-def _by_program(name: str, body: memoryview, out: IO[bytes], size: int) -> None:
-    command = _PROGRAMS[name]
-    if shutil.which(command[0]) is None:
-        raise PayloadError(
-            "the kernel's payload is compressed by %s, but there is no program '%s' on this machine; install it, "
-            "or let the instance unpack the kernel itself (format: bzimage)" % (name, command[0])
-        )
-    out.flush()
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out.fileno(), stderr=subprocess.PIPE) as process:
-        # It waits for its input yet. One byte more than promised may come out, so that _map() says what is wrong.
-        with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size + 1, size + 1))
-        _nothing, said = process.communicate(cast(bytes, body))  # any buffer will do, and a copy would cost
-    if process.returncode:
-        words = said.decode("utf-8", "replace").strip() or "exit status %d" % process.returncode
-        raise PayloadError("the kernel's %s payload is damaged: %s" % (name, words))
-    out.seek(0, os.SEEK_END)
 
 
 def _map(file: IO[bytes], size: int) -> mmap.mmap:

@@ -37,6 +37,7 @@ class Journal:
         self.path = os.path.join(root, PATH)
         self.apply: Optional[str] = None
         self._handle = -1
+        self._known: Tuple[List[Record], int] = ([], -1)
 
     def begin(self, record: Record) -> str:
         """Open an apply and return its id. Cuts off a torn last line of an earlier one, so that ours begins a line."""
@@ -77,7 +78,8 @@ class Journal:
 
     def interrupted(self) -> List[Record]:
         """The records of the last apply when it has no `end`, else none."""
-        records = read(self.path)
+        self._known = _scan(self.path)
+        records = self._known[0]
         if not records or records[-1]["kind"] == "end":
             return []
         return [record for record in records if record["apply"] == records[-1]["apply"]]
@@ -88,7 +90,8 @@ class Journal:
             size = os.path.getsize(self.path)
         except FileNotFoundError:
             return
-        records, whole = _scan(self.path)
+        # the file only grows: what was read to its very end, and has that length still, needs not be read again
+        records, whole = self._known if self._known[1] == size else _scan(self.path)
         if whole > KEEP and records[-1]["kind"] == "end":
             whole = 0
         if whole != size:

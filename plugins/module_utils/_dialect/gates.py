@@ -12,7 +12,6 @@ import contextlib
 import re
 from typing import Any, Dict, List, Optional
 
-from .._console.relay import Lock, RelayError
 from .._layout.canonical import GATES
 from .observe import MKSTOCK
 
@@ -122,6 +121,8 @@ class Listener:
     def _open(self) -> None:
         if self._console is not None or self.number is None:
             return
+        from .._console.relay import Lock, RelayError  # the relay is a program of its own, and few gates listen to a console
+
         lock = Lock(self.number, 0.0, self.system.root)
         with contextlib.suppress(RelayError):
             lock.__enter__()

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import errno
 import os
-import random
 import time
 from typing import Any, Dict, Iterable, List, Optional, Tuple, Union
 
-from .._boot import assemble, content, fdt, kernel_file, kexec, kexec_file, payload
+from .._boot import assemble, content, kernel_file, kexec, kexec_file, payload
 from .._host import console, files, mounts, physmem
 from .._host import facts as host_facts
-from . import probes
 from .base import DialectError
+
+LONGEST = 1 << 21  # bytes of a kernel file: two of the longest device trees (fdt.LARGEST)
 
 
 class System:
@@ -91,7 +91,7 @@ class System:
             handle = os.open(files.path_below(self.root, path), os.O_RDONLY)
             try:
                 data = bytearray()
-                while len(data) <= 2 * fdt.LARGEST:  # a file without an end is no tree either
+                while len(data) <= LONGEST:  # a file without an end is no tree either
                     chunk = os.read(handle, 1 << 16)
                     if not chunk:
                         break
@@ -188,6 +188,8 @@ class System:
 
     def probe(self, kind: str, what: Any, name: str, limit: float) -> Any:
         """Begin to ask an instance from outside, see probes.begin; what is returned is polled, and never blocks."""
+        from . import probes  # sockets and processes: most instances are asked for their heartbeat alone
+
         return probes.begin(kind, what, name, limit)
 
     def physical(self, address: int, size: int) -> Optional[bytes]:
@@ -216,7 +218,7 @@ class System:
 
     def nonce(self) -> int:
         """64 random bits that mark one boot of one instance; never 0."""
-        return random.SystemRandom().getrandbits(63) + 1
+        return (int.from_bytes(os.urandom(8), "little") >> 1) + 1
 
     def monotonic(self) -> float:
         """Seconds of a clock that only goes forward."""

@@ -33,6 +33,7 @@ from typing import Any, Dict, Iterable, Mapping, Optional
 from .._boot import inspect
 from .._boot.content import Kept
 from . import cpu, dialect, files, iomem, iommu, kexec, machine, memory, pci, resctrl, tsc, uart
+from .beside import Beside
 
 Facts = Dict[str, Any]
 
@@ -52,6 +53,16 @@ def collect(
     `remembered` is an older "each" of "cpus": the kernel forgets the APIC id and topology of a CPU that is offline.
     Missing files make null, never an exception.
     """
+    wanted, known = sorted(set(images)), signers or {}
+    if not wanted:
+        return dict(_host(root, remembered), images={})
+    with Beside(lambda: {path: _image(root, path, known.get(path, ()), kept) for path in wanted}) as looked:  # checksums take longest
+        facts = _host(root, remembered)
+    facts["images"] = looked.result()
+    return facts
+
+
+def _host(root: str, remembered: Optional[Dict[str, Dict[str, Any]]]) -> Facts:
     facts: Facts = {"version": 1}
     facts.update(machine.identity(root))
     facts["kernel"] = machine.kernel(root)
@@ -68,7 +79,6 @@ def collect(
     facts["iommu"] = iommu.iommu(root)
     facts["pci"] = pci.pci(root)
     facts["cache_allocation"] = resctrl.cache_allocation(root)
-    facts["images"] = {path: _image(root, path, (signers or {}).get(path, ()), kept) for path in sorted(set(images))}
     return facts
 
 

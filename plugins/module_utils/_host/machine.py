@@ -53,8 +53,15 @@ def config(root: str) -> Optional[Dict[str, Optional[str]]]:
         text = files.read(root, "lib/modules/{0}/config".format(release)) or files.read(root, "boot/config-{0}".format(release))
     if text is None:
         return None
-    values = dict(re.findall(r"^CONFIG_(\w+)=(\S+)$", text, re.MULTILINE))
-    return {option: values.get(option) for option in _OPTIONS}
+    text = "\n" + text
+    return {option: _option(text, option) for option in _OPTIONS}
+
+
+def _option(text: str, option: str) -> Optional[str]:
+    """The last value of an option; ten thousand lines are searched for the few that are wanted, and not taken apart."""
+    _before, found, rest = text.rpartition("\nCONFIG_%s=" % option)
+    value = rest.partition("\n")[0]
+    return value if found and value and not any(char.isspace() for char in value) else None
 
 
 def encrypted(root: str) -> Optional[bool]:

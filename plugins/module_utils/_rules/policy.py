@@ -6,8 +6,6 @@ from __future__ import annotations
 
 from typing import Dict, Iterator, List
 
-from .._isolation.grade import GRADES, grade
-from .._isolation.ground import Ground
 from .case import Case
 from .registry import REGISTRY, Outcome, fail, rule, unknown
 
@@ -40,6 +38,9 @@ def sec_grade(case: Case) -> Iterator[Outcome]:
     path = ("policy", "isolation", "minimum_grade")
     if wanted is None:
         return
+    from .._isolation.grade import GRADES, grade  # few layouts ask for a grade
+    from .._isolation.ground import Ground
+
     if len(wanted) != 1 or wanted not in GRADES:
         yield fail("the isolation grade {0!r} does not exist.".format(wanted), path, "choose one of A, B, C, D and F")
     elif wanted == "A":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import mmap
+import os
 from pathlib import Path
 from typing import Any, List, Tuple
 
@@ -236,6 +237,6 @@ def test_the_errno_of_a_real_call_comes_back() -> None:
 
 
 def test_other_machines_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    monkeypatch.setattr("os.uname", lambda: os.uname_result(("Linux", "host", "6.1.0", "#1", "aarch64")))
     with pytest.raises(KexecError, match="x86_64 only, this is aarch64"):
         kexec.load(0x40000000, [page()])

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict
 
 import pytest
-from ansible_collections.multikernel.core.plugins.module_utils._boot import elf, payload
+from ansible_collections.multikernel.core.plugins.module_utils._boot import elf, payload, unpack
 
 
 def sized(packed: bytes, content: bytes) -> bytes:
@@ -100,7 +100,7 @@ def test_a_result_is_kept_and_found_again(bzimage: Callable[..., bytes], tmp_pat
     def refuse(*_arguments: Any) -> None:
         raise AssertionError("unpacked again")
 
-    monkeypatch.setattr(payload, "unpack", refuse)
+    monkeypatch.setattr(unpack, "unpack", refuse)
     assert bytes(payload.extract(image, digest, cache)) == first
 
 

@@ -91,6 +91,36 @@ def test_a_long_journal_loses_what_is_finished(tmp_path, monkeypatch):
     assert len(journal.Journal(str(tmp_path)).interrupted()) == 1
 
 
+def test_what_was_read_to_its_end_is_not_read_twice(tmp_path, monkeypatch):
+    book = journal.Journal(str(tmp_path))
+    book.begin({})
+    book.end("applied")
+    reads = []
+    scan = journal._scan
+    monkeypatch.setattr(journal, "_scan", lambda path: reads.append(path) or scan(path))
+    again = journal.Journal(str(tmp_path))
+    assert again.interrupted() == []
+    again.begin({})
+    again.end("applied")
+    assert reads == [book.path]
+    again.begin({})  # it is longer now
+    again.end("applied")
+    assert len(reads) == 2
+    assert kinds(again) == ["begin", "end"] * 3
+
+
+def test_a_torn_end_is_cut_off_by_who_looked_before(tmp_path):
+    book = journal.Journal(str(tmp_path))
+    book.begin({})
+    with open(book.path, "ab") as file:
+        file.write(b"0123 {half")
+    again = journal.Journal(str(tmp_path))
+    assert len(again.interrupted()) == 1
+    again.begin({})
+    again.end("applied")
+    assert kinds(again) == ["begin", "begin", "end"]
+
+
 @pytest.mark.parametrize("damage", ["", "{", "[1]", "{}", '{"version": 2}'])
 def test_a_damaged_state_is_no_state(tmp_path, damage):
     path = tmp_path / store.STATE
