@@ -30,7 +30,7 @@ def _content(path: str) -> bytes:
     """All of a file. The facts of a host are hundreds of files, and Python's text files take three times as long for each."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        parts = []
+        parts: List[bytes] = []
         while True:
             part = os.read(handle, CHUNK)
             if not part:
