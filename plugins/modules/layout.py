@@ -228,6 +228,7 @@ console:
   sample: ["mailbox: Kernel panic - not syncing: VFS: Unable to mount root fs"]
 """
 
+import json
 import sys
 
 from ansible.module_utils.basic import AnsibleModule
@@ -272,6 +273,8 @@ def main() -> None:
         result["service"] = install.manage(present, sys.executable, module.run_command, module.check_mode)
     except install.InstallError as error:
         module.fail_json(msg="%s; the layout itself is as it was wanted" % error, **result)
+    # The facts are for the pictures that the controller draws. As text, they are one value to Ansible, which marks each value of a result.
+    result["facts"] = json.dumps(result["facts"])
     module.exit_json(**dict(result, changed=result["changed"] or result["service"]["changed"]))
 
 

@@ -14,6 +14,7 @@ _LONGEST_LIST = 65536
 _SHOWN = 100
 _LARGEST_ID = (1 << 32) - 2
 _PART = r"(?P<first>[0-9]+|N)(?:-(?P<last>[0-9]+|N)(?::(?P<used>[0-9]+)(?:/(?P<group>[0-9]+))?)?)?"
+WRITTEN = (_PART,)
 
 
 class CpuListError(ValueError):

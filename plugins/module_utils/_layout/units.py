@@ -25,6 +25,7 @@ _HEX_DIGITS = re.compile(r"(?:0[xX])?0*([0-9a-fA-F]{1,64})")
 _NUMBER_AND_UNIT = r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)"
 _DURATION_PART = r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]+)\s*"
 _HEX = r"0[xX][0-9a-fA-F]+(?:_[0-9a-fA-F]+)*"
+WRITTEN = (_NUMBER_AND_UNIT, _DURATION_PART, _HEX)
 
 
 class UnitError(ValueError):

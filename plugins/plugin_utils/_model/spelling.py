@@ -25,6 +25,9 @@ CPUS_PATTERN = rf"^\s*{_RANGE}(?:\s*,\s*{_RANGE})*\s*$"
 DURATION_PATTERN = r"^\s*(?:[0-9]+(?:\.[0-9]+)?\s*(?:us|ms|s|m|min|h|d)\s*)+$"
 PATH_PATTERN = r"^/(?!.*(?:^|/)\.\.(?:/|$)).+$"
 SHA256_PATTERN = r"^[0-9a-fA-F]{64}$"
+# Ansible makes a process for each host, out of one that has imported this: what Python compiles and keeps here is compiled for all of them.
+for _pattern in (NAME_PATTERN, PATH_PATTERN, SHA256_PATTERN, *units.WRITTEN, *cpuset.WRITTEN):
+    re.compile(_pattern)
 
 
 class Strict(BaseModel):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 from . import isolation, machine
@@ -13,10 +14,12 @@ from . import isolation, machine
 def add_pictures(result: dict[str, t.Any], keep_facts: bool = False) -> dict[str, t.Any]:
     """The result of the module with picture, table_text and isolation; the large `facts` go unless they are what was asked for.
 
-    Where the module says nothing about the machine (it failed early, or nothing is declared), no picture is added.
+    The facts may be JSON text. Where the module says nothing about the machine (it failed, or nothing is declared), no picture is added.
     """
     shown = {key: value for key, value in result.items() if keep_facts or key != "facts"}
     facts, placed = result.get("facts"), result.get("placed")
+    if isinstance(facts, str):
+        facts = json.loads(facts)
     given = (result.get("invocation") or {}).get("module_args")
     if isinstance(given, dict) and given.get("layout"):
         # Ansible copies a result several times for each host; the layout is in it already, as `placed`

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import types
 import typing as t
@@ -129,6 +130,14 @@ def test_pictures_take_the_place_of_the_facts(run: Run) -> None:
     assert result["isolation"].startswith("Isolation grade D, at best C: ")
     assert "No hypervisor stands between host and rt." in " ".join(result["isolation"].split())
     assert result["placed"] == PLACED
+
+
+def test_facts_may_come_as_text(run: Run) -> None:
+    drawn = run(layout, {"layout": GOOD})
+    run.answer["facts"] = json.dumps(FACTS)
+    assert run(layout, {"layout": GOOD}) == drawn
+    run.answer["facts"] = None
+    assert run(layout, {"layout": GOOD}) != drawn
 
 
 def test_layout_info_keeps_the_facts_and_adds_pictures(run: Run) -> None:
