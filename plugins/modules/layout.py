@@ -268,13 +268,13 @@ def main() -> None:
         result = run.apply(wish["layout"], state=wish["state"], check=module.check_mode, options=options)
     except run.ApplyError as error:
         module.fail_json(msg=error.message, **error.details)
+    # The facts are for the pictures that the controller draws. As text, they are one value to Ansible, which marks each value of a result.
+    result["facts"] = json.dumps(result["facts"])
     try:
         present = None if wish["service"] is None else wish["service"] and wish["state"] == "present"
         result["service"] = install.manage(present, sys.executable, module.run_command, module.check_mode)
     except install.InstallError as error:
         module.fail_json(msg="%s; the layout itself is as it was wanted" % error, **result)
-    # The facts are for the pictures that the controller draws. As text, they are one value to Ansible, which marks each value of a result.
-    result["facts"] = json.dumps(result["facts"])
     module.exit_json(**dict(result, changed=result["changed"] or result["service"]["changed"]))
 
 

@@ -61,14 +61,15 @@ def extract(image: Union[bytes, memoryview, mmap.mmap], digest: Optional[str] = 
     size = struct.unpack("<I", body[-4:])[0]
     if digest is None or cache is None:
         return _unpacked(body, size, None)
+    kept = os.path.join(cache, digest)
     try:
-        with open(os.path.join(cache, digest), "rb") as file:
+        with open(kept, "rb") as file:
             if os.fstat(file.fileno()).st_size == size:
                 os.utime(file.fileno())
                 return _map(file, size)
     except FileNotFoundError:
         pass
-    mapped = _unpacked(body, size, os.path.join(cache, digest))
+    mapped = _unpacked(body, size, kept)
     _forget_old(cache)
     return mapped
 

@@ -21,9 +21,7 @@ class Beside:
         self._thread = threading.Thread(target=self._run)
         try:
             self._thread.start()
-            self._started = True
         except RuntimeError:
-            self._started = False
             self._run()
 
     def __enter__(self) -> Beside:
@@ -40,7 +38,7 @@ class Beside:
         return self._result
 
     def _wait(self) -> None:
-        if self._started:
+        if self._thread.is_alive():
             self._thread.join()
 
     def _run(self) -> None:
