@@ -13,8 +13,8 @@ from typing import Any
 from ansible_collections.multikernel.core.plugins.module_utils._host import bundle
 from ansible_collections.multikernel.core.plugins.module_utils._host.facts import collect
 from ansible_collections.multikernel.core.plugins.plugin_utils import _fleet
-from ansible_collections.multikernel.core.plugins.plugin_utils._check import Subject
 from ansible_collections.multikernel.core.plugins.plugin_utils._model.layout import load_layout
+from ansible_collections.multikernel.core.plugins.plugin_utils._subject import Subject
 
 from . import clock
 

@@ -11,8 +11,9 @@ import typing as t
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible_collections.multikernel.core.plugins.plugin_utils._remote import run_module
 
-MODULE = "multikernel.core.host_kexec"
+MODULE = "host_kexec"
 #: What the module of the next kernel needs to be there before it is asked: the boot, and whether mkstock has judged the record.
 ASK = "cat /proc/sys/kernel/random/boot_id /sys/kernel/mkstock/adopted"
 PAUSE = 2.0
@@ -32,7 +33,7 @@ class ActionModule(ActionBase):
         """Leave, wait, arrive."""
         super().run(tmp, task_vars)
         arguments = {key: value for key, value in self._task.args.items() if key not in ("stage", "before")}
-        left: Plain = self._execute_module(module_name=MODULE, module_args=dict(arguments, stage="leave"), task_vars=task_vars)
+        left = run_module(self, MODULE, dict(arguments, stage="leave"), task_vars)
         if left.get("failed") or self._task.check_mode:
             return left
         begin = time.monotonic()
@@ -42,7 +43,7 @@ class ActionModule(ActionBase):
         away = round(time.monotonic() - begin, 1)
         before = {key: left[key] for key in ("boot_id", "online", "instances")}
         words = {**arguments, "stage": "arrive", "before": before}
-        told: Plain = self._execute_module(module_name=MODULE, module_args=words, task_vars=task_vars)
+        told = run_module(self, MODULE, words, task_vars)
         return {**left, **told, "away": away}
 
     def _wait(self, boot_id: str, begin: float, timeout: float) -> str | None:

@@ -10,8 +10,9 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.multikernel.core.plugins.plugin_utils._arguments import canonical_argument, origin_of
-from ansible_collections.multikernel.core.plugins.plugin_utils._check import finding_line, located
+from ansible_collections.multikernel.core.plugins.plugin_utils._remote import run_module
 from ansible_collections.multikernel.core.plugins.plugin_utils._report.result import add_pictures
+from ansible_collections.multikernel.core.plugins.plugin_utils._subject import finding_line, located
 
 
 class ActionModule(ActionBase):
@@ -29,7 +30,7 @@ class ActionModule(ActionBase):
         subject, canonical = canonical_argument(self, arguments, required=wanted != "absent")
         if canonical is not None:
             arguments["layout"] = canonical
-        result: dict[str, t.Any] = self._execute_module(module_name="multikernel.core.layout", module_args=arguments, task_vars=task_vars)
+        result = run_module(self, "layout", arguments, task_vars)
         if subject is not None and result.get("findings"):
             result["findings"] = [located(finding, subject.locator) for finding in result["findings"]]
             # A refusal tells its findings in one long line; here every one gets a line of its own, with its place.

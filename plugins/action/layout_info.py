@@ -12,8 +12,9 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.multikernel.core.plugins.module_utils._host import bundle
 from ansible_collections.multikernel.core.plugins.plugin_utils._arguments import canonical_argument
-from ansible_collections.multikernel.core.plugins.plugin_utils._check import located
+from ansible_collections.multikernel.core.plugins.plugin_utils._remote import run_module
 from ansible_collections.multikernel.core.plugins.plugin_utils._report.result import add_pictures
+from ansible_collections.multikernel.core.plugins.plugin_utils._subject import located
 
 
 class ActionModule(ActionBase):
@@ -30,9 +31,7 @@ class ActionModule(ActionBase):
         if canonical is not None:
             arguments["layout"] = canonical
         wanted = arguments.pop("bundle", None)
-        result: dict[str, t.Any] = self._execute_module(
-            module_name="multikernel.core.layout_info", module_args=arguments, task_vars=task_vars
-        )
+        result = run_module(self, "layout_info", arguments, task_vars)
         if wanted is not None and isinstance(result.get("facts"), dict):
             self._keep(result, str(wanted), str((task_vars or {}).get("inventory_hostname", "host")))
         if subject is not None and result.get("findings"):

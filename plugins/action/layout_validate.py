@@ -11,9 +11,11 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.multikernel.core.plugins.plugin_utils import _fleet
 from ansible_collections.multikernel.core.plugins.plugin_utils._arguments import file_argument, origin_of, read_subjects, refused
-from ansible_collections.multikernel.core.plugins.plugin_utils._check import Verdict, examine, failures, finding_line, located, read_facts
+from ansible_collections.multikernel.core.plugins.plugin_utils._check import Verdict, examine, failures
+from ansible_collections.multikernel.core.plugins.plugin_utils._facts import read_facts
 from ansible_collections.multikernel.core.plugins.plugin_utils._model.errors import LayoutErrors
 from ansible_collections.multikernel.core.plugins.plugin_utils._pydantic import MissingLibraryError
+from ansible_collections.multikernel.core.plugins.plugin_utils._subject import finding_line, located
 
 
 class ActionModule(ActionBase):

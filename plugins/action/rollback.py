@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.multikernel.core.plugins.plugin_utils._remote import run_module
 from ansible_collections.multikernel.core.plugins.plugin_utils._report.result import add_pictures
 
 
@@ -21,5 +22,5 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Execute the module once and add the pictures."""
         super().run(tmp, task_vars)
-        result = self._execute_module(module_name="multikernel.core.rollback", module_args=dict(self._task.args), task_vars=task_vars)
+        result = run_module(self, "rollback", dict(self._task.args), task_vars)
         return add_pictures(result)

@@ -11,6 +11,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible_collections.multikernel.core.plugins.module_utils._layout.canonical import digest
 from ansible_collections.multikernel.core.plugins.plugin_utils._arguments import canonical_argument
+from ansible_collections.multikernel.core.plugins.plugin_utils._remote import run_module
 from ansible_collections.multikernel.core.plugins.plugin_utils._rollout import host
 
 
@@ -27,9 +28,7 @@ class ActionModule(ActionBase):
         _subject, canonical = canonical_argument(self, arguments, required=True)
         wanted = digest(canonical or {})
         try:
-            result: dict[str, t.Any] = self._execute_module(
-                module_name="multikernel.core.layout_info", module_args={"layout": canonical}, task_vars=task_vars
-            )
+            result = run_module(self, "layout_info", {"layout": canonical}, task_vars)
         except AnsibleConnectionFailure as error:
             return {"unreachable": True, "msg": str(error), "wanted": wanted}
         if result.get("failed") or result.get("unreachable") or not isinstance(result.get("facts"), dict):

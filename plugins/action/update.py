@@ -10,7 +10,8 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.multikernel.core.plugins.plugin_utils._arguments import canonical_argument
-from ansible_collections.multikernel.core.plugins.plugin_utils._check import located
+from ansible_collections.multikernel.core.plugins.plugin_utils._remote import run_module
+from ansible_collections.multikernel.core.plugins.plugin_utils._subject import located
 
 
 class ActionModule(ActionBase):
@@ -30,7 +31,7 @@ class ActionModule(ActionBase):
         subject, canonical = canonical_argument(self, arguments, required=begins)
         if canonical is not None:
             arguments["layout"] = canonical
-        result: dict[str, t.Any] = self._execute_module(module_name="multikernel.core.update", module_args=arguments, task_vars=task_vars)
+        result = run_module(self, "update", arguments, task_vars)
         if subject is not None and result.get("findings"):
             result["findings"] = [located(finding, subject.locator) for finding in result["findings"]]
         return result

@@ -9,11 +9,11 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 
-from ._check import Subject
 from ._model.errors import LayoutError, LayoutErrors
 from ._model.layout import load_layout
 from ._model.tagged import TaggedData
 from ._pydantic import MissingLibraryError
+from ._subject import Subject
 
 
 def canonical_argument(action: t.Any, arguments: dict[str, t.Any], required: bool) -> tuple[Subject | None, dict[str, t.Any] | None]:

@@ -1,11 +1,7 @@
 # Copyright (c) 2026 multikernel.core contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One layout, read and judged: what `mkl` and the action plugins share.
-
-`Subject` is a layout together with the place that it came from; `examine` reads it, judges it against the rules, and
-says of every error and finding where it was written.
-"""
+"""One layout, read and judged: `examine` reads it, judges it against the rules, and says of every finding where it was written."""
 
 from __future__ import annotations
 
@@ -16,35 +12,9 @@ from ..module_utils._layout.canonical import digest
 from ..module_utils._plan import collector
 from ..module_utils._rules import engine
 from ..module_utils._rules.finding import Finding
-from ._facts import read_facts
-from ._model.errors import LayoutError, LayoutErrors, Locator, Position, dotted
+from ._model.errors import LayoutError, LayoutErrors
 from ._model.layout import load_layout
-from ._model.locate import SourceFile
-from ._model.tagged import TaggedData
-
-__all__ = ["Subject", "Verdict", "examine", "failures", "finding_line", "judged", "located", "read_facts"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Subject:
-    """A layout as it was written, and who knows where."""
-
-    raw: t.Any
-    locator: Locator
-
-    @classmethod
-    def of_file(cls, path: str, key: str | None = None) -> Subject:
-        """The layout in a YAML or JSON file; key: the dotted key that holds it, when it is not the whole file.
-
-        Raises LayoutErrors when the file cannot be read or is no plain YAML.
-        """
-        source = SourceFile.open(path, tuple(key.split(".")) if key else ())
-        return cls(source.data, source)
-
-    @classmethod
-    def of_data(cls, raw: t.Any) -> Subject:
-        """The layout in a variable of Ansible."""
-        return cls(raw, TaggedData(raw))
+from ._subject import Subject, located
 
 
 @dataclasses.dataclass
@@ -108,23 +78,3 @@ def judged(canonical: dict[str, t.Any], facts: dict[str, t.Any] | None) -> tuple
     # Where a rule has failed already, that there is no place is only its consequence.
     told = {finding.path[:2] for finding in findings if finding.blocks and finding.verdict == "fail"}
     return [*findings, *(finding for finding in without_place if finding.path[:2] not in told)], placed
-
-
-def located(finding: dict[str, t.Any], locator: Locator | None) -> dict[str, t.Any]:
-    """The finding with file, line and column of what it is about."""
-    place = locator.position(tuple(finding.get("path") or ())) if locator is not None else None
-    return {
-        **finding,
-        "file": place.file if place else None,
-        "line": place.line if place else None,
-        "column": place.column if place else None,
-    }
-
-
-def finding_line(finding: dict[str, t.Any]) -> str:
-    """A located finding in one line: place, severity, rule, path, sentence, hint."""
-    place = f"{Position(finding['file'], finding['line'], finding['column'])}: " if finding.get("file") else ""
-    path = dotted(finding.get("path") or ())
-    word = "not known" if finding["verdict"] == "unknown" else finding["severity"]
-    text = f"{place}{word} [{finding['rule']}] {path + ': ' if path else ''}{finding['message']}"
-    return f"{text} ({finding['hint']})" if finding.get("hint") else text

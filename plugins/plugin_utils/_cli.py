@@ -310,9 +310,9 @@ def plan(options: argparse.Namespace) -> int:
     """mkl plan: the steps in order, each with what takes it back."""
     from ..module_utils._dialect.choice import offline
     from ..module_utils._plan.place import PlacementError
-    from ._check import finding_line, located
     from ._model.errors import LayoutErrors
     from ._offline import fresh_state, read_state, steps
+    from ._subject import finding_line, located
 
     subject, canonical, digest = _valid(options)
     if canonical is None:
@@ -430,8 +430,8 @@ def _said(code: int, text: str) -> int:
 
 def _subject(options: argparse.Namespace) -> tuple[t.Any, list[t.Any]]:
     """The layout of FILE, or what keeps it from being read as YAML. Raises UsageError when there is no such file."""
-    from ._check import Subject
     from ._model.errors import LayoutErrors
+    from ._subject import Subject
 
     try:
         return Subject.of_file(options.file, options.key), []
@@ -461,7 +461,7 @@ def _valid(options: argparse.Namespace) -> tuple[t.Any, dict[str, t.Any] | None,
 
 
 def _facts(path: str | None) -> dict[str, t.Any] | None:
-    from ._check import read_facts
+    from ._facts import read_facts
     from ._model.errors import LayoutErrors
 
     if path is None:
@@ -481,7 +481,7 @@ def _rules() -> list[dict[str, t.Any]]:
 
 def _tell(file: str, verdicts: list[tuple[str | None, t.Any]], verbose: bool) -> None:
     """The text of mkl validate: what is wrong first, then one line of result for each machine."""
-    from ._check import finding_line
+    from ._subject import finding_line
 
     for path, verdict in verdicts:
         for error in verdict.errors:

@@ -17,9 +17,11 @@ import multiprocessing
 import os
 import typing as t
 
-from ._check import failures, finding_line, judged, located, read_facts
+from ._check import failures, judged
+from ._facts import read_facts
 from ._model.errors import LayoutError, LayoutErrors, Locator
 from ._model.spelling import show
+from ._subject import finding_line, located
 
 Plain = dict[str, t.Any]
 

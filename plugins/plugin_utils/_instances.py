@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ._check import Subject
 from ._missing import MissingLibraryError
 from ._model.errors import LayoutErrors
 from ._model.layout import load_layout
+from ._subject import Subject
 
 CONNECTION = "multikernel.core.mktty"
 

@@ -25,11 +25,12 @@ with atheris.instrument_imports(include=["ansible_collections.multikernel.core.p
     from ansible_collections.multikernel.core.plugins.module_utils._host import iomem as maps
     from ansible_collections.multikernel.core.plugins.module_utils._layout import canonical, cpuset
     from ansible_collections.multikernel.core.plugins.module_utils._plan.place import PlacementError
-    from ansible_collections.multikernel.core.plugins.plugin_utils._check import Subject, examine
+    from ansible_collections.multikernel.core.plugins.plugin_utils._check import examine
     from ansible_collections.multikernel.core.plugins.plugin_utils._facts import checked
     from ansible_collections.multikernel.core.plugins.plugin_utils._model.errors import LayoutErrors
     from ansible_collections.multikernel.core.plugins.plugin_utils._model.locate import SourceFile
     from ansible_collections.multikernel.core.plugins.plugin_utils._offline import fresh_state, steps
+    from ansible_collections.multikernel.core.plugins.plugin_utils._subject import Subject
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 #: A refusal is read by people: its length does not grow with the input.

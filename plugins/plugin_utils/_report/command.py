@@ -16,10 +16,11 @@ import typing as t
 from ...module_utils._dialect.choice import offline
 from ...module_utils._plan.place import PlacementError
 from .. import _fleet
-from .._check import Subject, finding_line, located, read_facts
+from .._facts import read_facts
 from .._model.errors import LayoutErrors
 from .._model.layout import load_layout
 from .._offline import read_state, steps
+from .._subject import Subject, finding_line, located
 from . import difference, fleet, isolation, machine, page, scene, svg, topology
 
 #: Of more kernels than this, the pairs are not listed in a picture.

@@ -9,8 +9,8 @@ import html
 import typing as t
 
 from .. import _fleet
-from .._check import finding_line, located
 from .._model.errors import Locator
+from .._subject import finding_line, located
 from . import style
 from .page import document, table
 

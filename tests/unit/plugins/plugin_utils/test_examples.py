@@ -9,7 +9,8 @@ import typing as t
 
 import pytest
 from ansible_collections.multikernel.core.plugins.module_utils._host.facts import collect
-from ansible_collections.multikernel.core.plugins.plugin_utils._check import Subject, examine
+from ansible_collections.multikernel.core.plugins.plugin_utils._check import examine
+from ansible_collections.multikernel.core.plugins.plugin_utils._subject import Subject
 
 Plain = dict[str, t.Any]
 

@@ -14,11 +14,12 @@ import jsonschema
 import pytest
 from ansible_collections.multikernel.core.plugins.module_utils._host import bundle
 from ansible_collections.multikernel.core.plugins.module_utils._host.facts import collect
-from ansible_collections.multikernel.core.plugins.plugin_utils._check import Subject, examine
+from ansible_collections.multikernel.core.plugins.plugin_utils._check import examine
 from ansible_collections.multikernel.core.plugins.plugin_utils._facts import MAX_BYTES, checked, read_facts
 from ansible_collections.multikernel.core.plugins.plugin_utils._model.errors import LayoutErrors
 from ansible_collections.multikernel.core.plugins.plugin_utils._model.facts import complete, facts_schema
 from ansible_collections.multikernel.core.plugins.plugin_utils._model.schema import schema_text
+from ansible_collections.multikernel.core.plugins.plugin_utils._subject import Subject
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -14,9 +14,10 @@ import pytest
 from ansible_collections.multikernel.core.plugins.module_utils._plan.place import place
 from ansible_collections.multikernel.core.plugins.module_utils._rules import engine
 from ansible_collections.multikernel.core.plugins.plugin_utils import _fleet
-from ansible_collections.multikernel.core.plugins.plugin_utils._check import Subject, examine
+from ansible_collections.multikernel.core.plugins.plugin_utils._check import examine
 from ansible_collections.multikernel.core.plugins.plugin_utils._facts import read_facts
 from ansible_collections.multikernel.core.plugins.plugin_utils._model.layout import load_layout
+from ansible_collections.multikernel.core.plugins.plugin_utils._subject import Subject
 
 Plain = dict[str, t.Any]
 TOP = pathlib.Path(__file__).parents[5]

@@ -13,9 +13,10 @@ import typing as t
 import pytest
 from ansible_collections.multikernel.core.plugins.module_utils._host import bundle
 from ansible_collections.multikernel.core.plugins.plugin_utils import _cli, _fleet
-from ansible_collections.multikernel.core.plugins.plugin_utils._check import Subject, examine
+from ansible_collections.multikernel.core.plugins.plugin_utils._check import examine
 from ansible_collections.multikernel.core.plugins.plugin_utils._facts import read_facts
 from ansible_collections.multikernel.core.plugins.plugin_utils._model.errors import LayoutErrors
+from ansible_collections.multikernel.core.plugins.plugin_utils._subject import Subject
 
 Plain = dict[str, t.Any]
 TOP = pathlib.Path(__file__).parents[5]

@@ -11,10 +11,11 @@ import typing as t
 
 import pytest
 import yaml
-from ansible_collections.multikernel.core.plugins.plugin_utils._check import Subject, examine
+from ansible_collections.multikernel.core.plugins.plugin_utils._check import examine
 from ansible_collections.multikernel.core.plugins.plugin_utils._model.errors import LayoutErrors
 from ansible_collections.multikernel.core.plugins.plugin_utils._model.layout import load_layout
 from ansible_collections.multikernel.core.plugins.plugin_utils._model.locate import DEPTH_LIMIT, MAX_BYTES, SourceFile
+from ansible_collections.multikernel.core.plugins.plugin_utils._subject import Subject
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
