@@ -129,12 +129,21 @@ moves() {
 }
 still() { ! moves $1; }
 
-# The host truly schedules and ticks.
+# The host's CPUs, and the timer interrupts that one of them has had
+here() { awk 'NR == 1 { gsub("CPU", ""); print }' /proc/interrupts; }
+ticks() { awk -v cpu="CPU$1" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == cpu) at = i + 1 } /LOC:/ { print $at }' /proc/interrupts; }
+
+# The host truly schedules and ticks, on each of its CPUs: an idle one takes few ticks or none, but the one that ends a sleep there.
 alive() {
-	local before
-	before=$(awk '/LOC:/ { print $2 }' /proc/interrupts)
-	sleep 1
-	[ "$(awk '/LOC:/ { print $2 }' /proc/interrupts)" -gt "$before" ]
+	local cpu before
+	for cpu in $(here); do
+		before=$(ticks $cpu)
+		taskset $(hex $((1 << cpu))) usleep 200000 || return 1
+		if [ "$(ticks $cpu)" -le "$before" ]; then
+			echo "no timer interrupt on CPU $cpu, which had $before"
+			return 1
+		fi
+	done
 }
 
 # until SECONDS COMMAND...: tries until it succeeds
