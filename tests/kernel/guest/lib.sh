@@ -135,15 +135,16 @@ ticks() { awk -v cpu="CPU$1" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == cpu)
 
 # The host truly schedules and ticks, on each of its CPUs: an idle one takes few ticks or none, but the one that ends a sleep there.
 alive() {
-	local cpu before
+	local cpu before=
 	for cpu in $(here); do
 		before=$(ticks $cpu)
 		taskset $(hex $((1 << cpu))) usleep 200000 || return 1
-		if [ "$(ticks $cpu)" -le "$before" ]; then
+		[ "$(ticks $cpu)" -gt "$before" ] || {
 			echo "no timer interrupt on CPU $cpu, which had $before"
 			return 1
-		fi
+		}
 	done
+	[ -n "$before" ]	# there was a CPU to look at
 }
 
 # until SECONDS COMMAND...: tries until it succeeds

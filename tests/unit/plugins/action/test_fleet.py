@@ -18,13 +18,12 @@ from ansible.errors import AnsibleActionFail, AnsibleFilterError
 from ansible.plugins.action import ActionBase
 from ansible_collections.multikernel.core.plugins.action import layout_info
 from ansible_collections.multikernel.core.plugins.filter.fleet_report import FilterModule
-from ansible_collections.multikernel.core.plugins.plugin_utils import _check
 from ansible_collections.multikernel.core.plugins.plugin_utils._facts import read_facts
+from ansible_collections.multikernel.core.tests.unit.plugins.action.conftest import COLLECTIONS
 
 Plain = dict[str, t.Any]
 TOP = pathlib.Path(__file__).parents[4]
 HOSTS = TOP / "examples" / "hosts"
-COLLECTIONS = next(folder for folder in pathlib.Path(_check.__file__).parents if folder.name == "ansible_collections").parent
 REPORT = FilterModule().filters()["fleet_report"]
 
 
