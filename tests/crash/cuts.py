@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.multikernel.core.plugins.module_utils._converge import journal, run, store, update
+from ansible_collections.multikernel.core.plugins.module_utils._host import mounts
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils import simulated
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated import MIB, Crash, Machine
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated_kernfs import KernfsKernel
@@ -36,7 +37,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "strict": {"strict": True},
     "rfc": {"mkstock": False},
     "blocks": {"reserved": False},
-    "kernfs": {},
+    "kernfs": {"mounted": False},
     "kernfs-bare": {"mkstock": False},
 }
 NAMES = ("a", "b", "c")
@@ -296,7 +297,8 @@ def _belongings(machine: Machine) -> Any:
     """What the host has when nothing is applied."""
     had: list[Any] = [sorted(machine.online), machine.running(), sorted(machine.channels)]
     if isinstance(machine, KernfsKernel):
-        return [*had, sorted(machine.state.pool_cpus), len(machine.state.chunks)]
+        mounted_here = machine.is_mounted and machine.source == mounts.SOURCE
+        return [*had, sorted(machine.state.pool_cpus), len(machine.state.chunks), mounted_here]
     return [*had, dict(machine.blocks), sorted(map(list, machine.pool)), len(machine.images)]
 
 

@@ -7,7 +7,8 @@ The kernel says "applied" of a transaction that gave an instance fewer CPUs than
 it back, and tells no reasons. So whatever was sent is read back and compared; what differs is compensated by the difference, never by
 removing a transaction. Beside what base.py lists, an observed state has::
 
-    "mounted": bool, "transactions": [number], "pool": {"cpus": [APIC id], "available": [APIC id], "memory": [{"base", "size", "node"}]},
+    "mounted": bool (to stay, not only to look), "transactions": [number],
+    "pool": {"cpus": [APIC id], "available": [APIC id], "memory": [{"base", "size", "node"}]},
     "instances": {name: {"status": word of the kernel | null when it is not there}},
     "foreign": {"instances": [{"name", "id", "status", "cpus", "apic_ids", "memory"}]}
 
@@ -19,6 +20,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from .._host import mounts
 from .._plan import kernfs_place, kernfs_plan
 from .._plan.place import PlacementError
 from .._plan.steps import Step
@@ -60,14 +62,14 @@ class Kernfs:
         self.health = Health(system, self.tree, health_within, console_logs or {})
         self.instances = Instances(system, self.tree, self.pool, self.health)
         self.nonces: Dict[str, int] = self.health.nonces
-        self.mounted = self.mounted_now = False
+        self.mounted = self.mounted_now = self.check = False
         self.facts: Dict[str, Any] = {}
         self.foreign: List[Dict[str, Any]] = []
 
     def open(self, facts: Dict[str, Any], check: bool, remembered: Dict[str, Any]) -> Dict[str, Any]:
         """Mount the file system, but not in check mode; tell its generation; put back the CPUs that vanished into the pool."""
         self.facts = self.instances.facts = facts
-        self.mounted = self._is_mounted()
+        self.check, self.mounted = check, self._is_mounted()
         if not self.mounted and not check and facts["privileged"]:
             self.system.mount_kernfs()
             self.mounted = self.mounted_now = self._is_mounted()
@@ -82,15 +84,17 @@ class Kernfs:
 
     def close(self) -> None:
         """Unmount what was mounted only to look. Where somebody else looks into it already, it stays mounted, which does no harm."""
-        if self.mounted_now and self._is_mounted():
+        if self.mounted_now and not self.check and self._is_mounted():
             with contextlib.suppress(DialectError):
                 self.system.unmount_kernfs()
                 self.mounted = False
         self.mounted_now = False
 
     def _is_mounted(self) -> bool:
-        rows = (line.split() for line in (self.system.read("proc/self/mounts") or "").splitlines())
-        return any(row[1].strip("/") == TOP and row[2] == "multikernel" for row in rows if len(row) >= 3)
+        return self._source() is not None
+
+    def _source(self) -> Optional[str]:
+        return mounts.source(self.system.read("proc/self/mounts") or "")
 
     def probe(self, facts: Dict[str, Any]) -> List[Finding]:
         """Whether this host speaks the generation that is spoken here. What else prevents a load the rules tell."""
@@ -123,7 +127,9 @@ class Kernfs:
         """The state of the host. A generation that is not spoken shows nothing."""
         readable = self.mounted and facts["dialect"].get("generation") == "G2" and self.system.exists(OVERLAYS)
         state = kernfs_observe.observe(self.system, self.tree, remembered, facts, readable)
-        state["mounted_now"] = self.mounted_now
+        # Mounted from here, and the books do not know of it: whoever did it was killed while he looked, and it is closed for him.
+        self.mounted_now |= self.mounted and self._source() == mounts.SOURCE and not state["made"].get("mounted")
+        state["mounted"] = readable and not self.mounted_now
         self.foreign = [one for one in state["foreign"]["instances"] if one["name"] not in self.adopt]
         nonces = {name: one["nonce"] for name, one in state["instances"].items() if one["nonce"] is not None}
         self.nonces.update(nonces)

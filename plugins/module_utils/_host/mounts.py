@@ -16,6 +16,13 @@ from . import files
 
 TYPE = "multikernel"
 PLACE = "sys/fs/multikernel"
+SOURCE = "multikernel.core"  # the kernel does not read it, and shows it: so it is known who mounted, also when that one was killed
+
+
+def source(text: str, place: str = PLACE, kind: str = TYPE) -> Optional[str]:
+    """What a list of mounts (proc_pid_mounts(5)) says is mounted at the place as a file system of this type; None when nothing is."""
+    rows = (line.split() for line in text.splitlines())
+    return next((row[0] for row in rows if len(row) >= 3 and row[1].strip("/") == place and row[2] == kind), None)
 
 
 def mounted(root: str, place: str = PLACE, kind: str = TYPE) -> Optional[bool]:
@@ -23,10 +30,7 @@ def mounted(root: str, place: str = PLACE, kind: str = TYPE) -> Optional[bool]:
     text = files.read(root, "proc/self/mounts")
     if text is None:
         text = files.read(root, "proc/mounts")
-    if text is None:
-        return None
-    rows = (line.split() for line in text.splitlines())
-    return any(row[1].strip("/") == place and row[2] == kind for row in rows if len(row) >= 3)
+    return None if text is None else source(text, place, kind) is not None
 
 
 def mount(root: str, place: str = PLACE, kind: str = TYPE) -> None:
@@ -35,7 +39,7 @@ def mount(root: str, place: str = PLACE, kind: str = TYPE) -> None:
         return
     library = ctypes.CDLL(None, use_errno=True)
     path = os.fsencode(files.path_below(root, place))
-    if library.mount(b"none", path, kind.encode(), ctypes.c_ulong(0), None) != 0:
+    if library.mount(SOURCE.encode(), path, kind.encode(), ctypes.c_ulong(0), None) != 0:
         number = ctypes.get_errno() or errno.EIO
         if number != errno.EBUSY:  # somebody else was faster
             raise OSError(number, os.strerror(number), os.fsdecode(path))

@@ -144,7 +144,7 @@ class _Planner:
         todo += self._channels()
         todo += [kernfs_steps.boot(self.specs[name]) for name in sorted(self.boot)]
         todo += [steps.report(self.specs[name], self.placed["instances"][name]["health"]) for name in sorted(self.boot)]
-        if (todo or self.specs or self.there) and (not self.state.get("mounted") or self.state.get("mounted_now")):
+        if (todo or self.specs or self.there) and not self.state.get("mounted"):
             todo.insert(0, kernfs_steps.mount())
         if todo or self.state.get("digest") != self.digest:
             todo.append(steps.save(self.digest))

@@ -31,6 +31,7 @@ import os
 
 from ansible_collections.multikernel.core.plugins.module_utils._boot import fdt, kernel_file, kexec_file
 from ansible_collections.multikernel.core.plugins.module_utils._dialect.base import DialectError
+from ansible_collections.multikernel.core.plugins.module_utils._host import mounts
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated import MIB, Machine
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated_overlays import Overlays, check_header
 from ansible_collections.multikernel.core.tests.unit.plugins.module_utils.simulated_pool import BLOCK, NODES, PAGE, State, attempt, refuse
@@ -58,7 +59,7 @@ class KernfsKernel(Machine):
         self.state = State(node_of, areas, devices)
         self.state.elapse, self.state.harm = self.sleep, self.harm
         self.overlays = Overlays(self.state)
-        self.generation, self.is_mounted, self.vanish = generation, mounted, vanish
+        self.generation, self.is_mounted, self.source, self.vanish = generation, mounted, "none", vanish
         self.deaf, self.lock_held, self.signatures = set(), False, None
         self.meddle, self.between_reads = [], []
         self.writes = []  # (path, blob) of every write that reached the kernel
@@ -81,7 +82,7 @@ class KernfsKernel(Machine):
     def read(self, path):
         path = path.strip("/")
         if path in ("proc/mounts", "proc/self/mounts"):
-            return "none /%s multikernel rw 0 0\n" % TOP if self.is_mounted else "proc /proc proc rw 0 0\n"
+            return "%s /%s multikernel rw 0 0\n" % (self.source, TOP) if self.is_mounted else "proc /proc proc rw 0 0\n"
         if path == "proc/filesystems":
             return "nodev\tsysfs\nnodev\tmultikernel\n"
         if path == "proc/kimage":
@@ -383,7 +384,7 @@ class KernfsKernel(Machine):
     def _mount(self):
         if not self.multikernel:
             refuse(errno.ENODEV)
-        self.is_mounted = True
+        self.is_mounted, self.source = True, mounts.SOURCE
 
     def _record(self, number):
         return next((one for one in self.state.instances.values() if one.id == number), None)

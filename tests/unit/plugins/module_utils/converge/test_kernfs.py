@@ -289,6 +289,28 @@ def test_a_removal_of_nothing_leaves_the_file_system_unmounted(tmp_path):
     assert not kernel.is_mounted
 
 
+def test_what_a_killed_run_mounted_to_look_belongs_to_the_next_one(tmp_path):
+    kernel = KernfsKernel(tmp_path, mounted=False)
+    kernel.mount_kernfs()
+    assert run.apply(two(), check=True, system=kernel)["plan"][0]["do"] == "mount"
+    assert kernel.is_mounted, "check mode changes nothing"
+    assert not run.apply(None, state="absent", system=kernel)["changed"]
+    assert not kernel.is_mounted
+    kernel.mount_kernfs()
+    assert run.apply(two(), system=kernel)["plan"][0]["do"] == "mount"
+    assert kernel.is_mounted
+    run.apply(None, state="absent", system=kernel)
+    assert not kernel.is_mounted
+
+
+def test_what_somebody_else_mounted_stays_mounted(tmp_path):
+    kernel = KernfsKernel(tmp_path)
+    run.apply(two(), system=kernel)
+    run.apply(None, state="absent", system=kernel)
+    assert not run.apply(None, state="absent", system=kernel)["changed"]
+    assert kernel.is_mounted
+
+
 def test_a_file_system_that_somebody_else_looks_into_stays_mounted(tmp_path, monkeypatch):
     kernel = KernfsKernel(tmp_path, mounted=False)
 

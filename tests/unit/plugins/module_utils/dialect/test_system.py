@@ -137,6 +137,8 @@ def test_the_file_system_is_mounted_only_where_it_is_not(tmp_path, monkeypatch):
     assert mounts.mounted(str(tmp_path)) is False
     (tmp_path / "proc/mounts").unlink()
     assert mounts.mounted(str(tmp_path)) is None
+    assert mounts.source("none /sys/fs/multikernel multikernel rw 0 0\n") == "none"
+    assert mounts.source("broken\nnone /sys/fs/multikernel tmpfs rw 0 0\n") is None
     with pytest.raises(DialectError, match="/sys/fs/multikernel cannot be mounted: ") as error:
         System(str(tmp_path)).mount_kernfs()  # there is no such folder
     assert error.value.errno in (errno.ENOENT, errno.EPERM, errno.ENODEV)
