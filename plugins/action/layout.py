@@ -12,7 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.multikernel.core.plugins.plugin_utils._arguments import canonical_argument, origin_of
 from ansible_collections.multikernel.core.plugins.plugin_utils._remote import run_module
 from ansible_collections.multikernel.core.plugins.plugin_utils._report.result import add_pictures
-from ansible_collections.multikernel.core.plugins.plugin_utils._subject import finding_line, located
+from ansible_collections.multikernel.core.plugins.plugin_utils._subject import finding_line
 
 
 class ActionModule(ActionBase):
@@ -30,9 +30,8 @@ class ActionModule(ActionBase):
         subject, canonical = canonical_argument(self, arguments, required=wanted != "absent")
         if canonical is not None:
             arguments["layout"] = canonical
-        result = run_module(self, "layout", arguments, task_vars)
+        result = run_module(self, "layout", arguments, task_vars, subject)
         if subject is not None and result.get("findings"):
-            result["findings"] = [located(finding, subject.locator) for finding in result["findings"]]
             # A refusal tells its findings in one long line; here every one gets a line of its own, with its place.
             blocking = [one for one in result["findings"] if one["severity"] == "error" and one["verdict"] != "pass"]
             if result.get("failed") and blocking and not result.get("steps"):

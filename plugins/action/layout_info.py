@@ -14,7 +14,6 @@ from ansible_collections.multikernel.core.plugins.module_utils._host import bund
 from ansible_collections.multikernel.core.plugins.plugin_utils._arguments import canonical_argument
 from ansible_collections.multikernel.core.plugins.plugin_utils._remote import run_module
 from ansible_collections.multikernel.core.plugins.plugin_utils._report.result import add_pictures
-from ansible_collections.multikernel.core.plugins.plugin_utils._subject import located
 
 
 class ActionModule(ActionBase):
@@ -31,11 +30,9 @@ class ActionModule(ActionBase):
         if canonical is not None:
             arguments["layout"] = canonical
         wanted = arguments.pop("bundle", None)
-        result = run_module(self, "layout_info", arguments, task_vars)
+        result = run_module(self, "layout_info", arguments, task_vars, subject)
         if wanted is not None and isinstance(result.get("facts"), dict):
             self._keep(result, str(wanted), str((task_vars or {}).get("inventory_hostname", "host")))
-        if subject is not None and result.get("findings"):
-            result["findings"] = [located(finding, subject.locator) for finding in result["findings"]]
         return add_pictures(result, keep_facts=True)
 
     def _keep(self, result: dict[str, t.Any], wanted: str, host: str) -> None:

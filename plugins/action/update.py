@@ -11,7 +11,6 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.multikernel.core.plugins.plugin_utils._arguments import canonical_argument
 from ansible_collections.multikernel.core.plugins.plugin_utils._remote import run_module
-from ansible_collections.multikernel.core.plugins.plugin_utils._subject import located
 
 
 class ActionModule(ActionBase):
@@ -31,7 +30,4 @@ class ActionModule(ActionBase):
         subject, canonical = canonical_argument(self, arguments, required=begins)
         if canonical is not None:
             arguments["layout"] = canonical
-        result = run_module(self, "update", arguments, task_vars)
-        if subject is not None and result.get("findings"):
-            result["findings"] = [located(finding, subject.locator) for finding in result["findings"]]
-        return result
+        return run_module(self, "update", arguments, task_vars, subject)

@@ -83,22 +83,12 @@ class System:
             raise DialectError("the DMA of PCI device %s cannot be stopped: %s" % (address, error.strerror)) from error
 
     def read_bytes(self, path: str) -> Optional[bytes]:
-        """All bytes of a kernel file, read by chunks until its end (its size is a lie); None when it cannot be read.
+        """All bytes of a kernel file, or more than the longest one has; None when it cannot be read.
 
         A file that the kernel makes anew for each read(2) may come out torn: fdt.complete() tells most of that.
         """
         try:
-            handle = os.open(files.path_below(self.root, path), os.O_RDONLY)
-            try:
-                data = bytearray()
-                while len(data) <= LONGEST:  # a file without an end is no tree either
-                    chunk = os.read(handle, 1 << 16)
-                    if not chunk:
-                        break
-                    data += chunk
-                return bytes(data)
-            finally:
-                os.close(handle)
+            return files.content(files.path_below(self.root, path), LONGEST)  # a file without an end is no tree
         except OSError:
             return None
 
