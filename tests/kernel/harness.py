@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 SCRIPTS = HERE.parent.parent / "scripts"
@@ -103,6 +104,45 @@ def driver_of(release: str) -> bytes:
     return lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
 
 
+# --- a machine whose firmware is UEFI: Debian's OVMF, and its set of keys for tests, whose private half everybody knows
+
+OVMF = Path("/usr/share/OVMF")
+KEYS = Path("/usr/share/ovmf")
+FLASHES = {"uefi": ("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"), "secureboot": ("OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.snakeoil.fd")}
+
+
+class Signed(NamedTuple):
+    """What a firmware that has keys lets run: the stock kernel with one more signature beside Debian's, and mkstock."""
+
+    image: Path
+    module: Path
+
+
+def signed(release: str, image: Path, module: Path, work: Path) -> Signed:
+    """Sign both by the key that the firmware has in its `db`."""
+    if not shutil.which("sbsign"):
+        raise Failure("sbsign is missing: install sbsigntool")
+    made = Signed(work / "vmlinuz.signed", work / "mkstock.signed.ko")
+    say(f"# signing {image.name} and mkstock by the key of OVMF for tests")
+    certificate = KEYS / "PkKek-1-snakeoil.pem"
+    output_of("openssl", "pkey", "-in", KEYS / "PkKek-1-snakeoil.key", "-passin", "pass:snakeoil", "-out", work / "key")
+    output_of("sbsign", "--key", work / "key", "--cert", certificate, "--output", made.image, image)
+    sign_file = Path(output_of(SCRIPTS / "kernel-tree", "--print", "headers", release)) / "scripts/sign-file"
+    output_of(sign_file, "sha256", work / "key", certificate, module, made.module)
+    return made
+
+
+def flashes(firmware: str, work: Path) -> list[str]:
+    """The words for QEMU: its code is not written to, its variables are a copy; where it has keys, only itself writes to them."""
+    code, variables = (OVMF / name for name in FLASHES[firmware])
+    if not variables.exists():
+        raise Failure(f"{variables} is missing: install ovmf")
+    own = work / variables.name
+    shutil.copyfile(variables, own)
+    words = ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={code}", "-drive", f"if=pflash,format=raw,unit=1,file={own}"]
+    return [*words, "-global", "driver=cfi.pflash01,property=secure,value=on"] if firmware == "secureboot" else words
+
+
 def failing_module(release: str, work: Path) -> Path:
     """mkstock, built so that its allocations fail when they are told to; see failing/failing.h."""
     folder = work / "failing"
@@ -115,7 +155,10 @@ def failing_module(release: str, work: Path) -> Path:
 
 
 class Parts:
-    """Everything that is built before a guest boots. *programs* are run in host and instance, *suites* beside those of this folder."""
+    """Everything that is built before a guest boots. *programs* are run in host and instance, *suites* beside those of this folder.
+
+    With *keys*, what a firmware that has keys lets run is there as well.
+    """
 
     def __init__(
         self,
@@ -126,6 +169,7 @@ class Parts:
         suites: Sequence[Path] = (),
         following: str = "",
         failing: bool = False,
+        keys: bool = False,
     ) -> None:
         busybox = shutil.which("busybox")
         if not busybox:
@@ -151,7 +195,11 @@ class Parts:
         for suite in [*sorted((HERE / "guest/suites").glob("*.sh")), *suites]:
             outer[f"suites/{suite.name}"] = (0o644, suite.read_bytes())
         outer["e1000e.ko"] = (0o644, driver_of(host))
-        outer["mkstock.ko"] = (0o644, Path(output_of(SCRIPTS / "build-mkstock", host)).read_bytes())
+        module = Path(output_of(SCRIPTS / "build-mkstock", host))
+        outer["mkstock.ko"] = (0o644, module.read_bytes())
+        self.work, self.signed = work, signed(host, self.image, module, work) if keys else None
+        if self.signed:
+            outer["signed.ko"] = (0o644, self.signed.module.read_bytes())
         outer["instance.gz"] = (0o644, gzip.compress(initramfs(inner), 1, mtime=0))
         outer["vmlinux"] = (0o644, cached_vmlinux(instance, instance_image))
         outer["vmlinuz"] = (0o644, instance_image.read_bytes())
@@ -179,12 +227,15 @@ class Guest:
     def __init__(self, parts: Parts, suite: str, logs: Path, machine: argparse.Namespace) -> None:
         append = f"console=ttyS0,115200 quiet rdinit=/init panic=-1 mktest={suite}"
         append += f" {wish_of(suite, 'append') or ''} {machine.append}"
+        firmware = wish_of(suite, "firmware") or machine.firmware
+        secure = firmware == "secureboot" and parts.signed
         command = ["nice", "-n", "5", machine.qemu, "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", machine.cpu]
         command += ["-smp", wish_of(suite, "cpus") or "4", "-m", wish_of(suite, "memory") or machine.memory]
         command += (wish_of(suite, "devices") or "").split()
         command += ["-display", "none", "-no-reboot", "-nic", "none", "-monitor", "none"]
         command += ["-serial", "stdio", "-serial", f"file:{logs}/{suite}-ttyS1.log", "-serial", f"file:{logs}/{suite}-ttyS2.log"]
-        command += ["-kernel", str(parts.image), "-initrd", str(parts.initrd), "-append", append]
+        command += [] if firmware == "bios" else flashes(firmware, parts.work)
+        command += ["-kernel", str(secure.image if secure else parts.image), "-initrd", str(parts.initrd), "-append", append]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.lines: queue.Queue[str | None] = queue.Queue()
         self.log = (logs / f"{suite}.log").open("w", encoding="utf-8")
@@ -245,6 +296,9 @@ def main() -> int:
     parser.add_argument("--cpu", default="max", help="QEMU CPU model (default: %(default)s)")
     parser.add_argument("--memory", default="2688", help="memory of the machine in MiB (default: %(default)s)")
     parser.add_argument("--append", default="", help="more kernel parameters for the host")
+    parser.add_argument(
+        "--firmware", default="bios", choices=["bios", *FLASHES], help="of suites that do not name one themselves (default: %(default)s)"
+    )
     parser.add_argument("--long", action="store_true", help="let suites that draw at random go on for much longer")
     parser.add_argument("--boot-limit", type=float, default=120, metavar="S", help="deadline for the boot (default: %(default)s s)")
     parser.add_argument(
@@ -267,7 +321,8 @@ def main() -> int:
     # A folder of this run alone: another run beside it has another kernel's module under the same name.
     with tempfile.TemporaryDirectory(prefix="run-", dir=logs.parent) as work:
         failing = any(wish_of(suite, "module") == "failing" for suite in wanted)
-        parts = Parts(args.host, args.instance or args.host, Path(work), following=args.next or "", failing=failing)
+        keys = "secureboot" in (args.firmware, *(wish_of(suite, "firmware") for suite in wanted))
+        parts = Parts(args.host, args.instance or args.host, Path(work), following=args.next or "", failing=failing, keys=keys)
         counts = [suite_counts(parts, suite, logs, args) for suite in wanted]
     passed_checks, failed_checks = (sum(column) for column in zip(*counts, strict=True))
     say(f"{passed_checks} passed, {failed_checks} failed")

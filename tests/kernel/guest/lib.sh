@@ -89,7 +89,7 @@ take_blocks() {
 hex() { printf '0x%x' "$1"; }
 
 up() {
-	insmod /mkstock.ko "$@" || return 1
+	insmod ${module:-/mkstock.ko} "$@" || return 1
 	khz=$(sed -n 's/^tsc_khz //p' $control/info)
 	low=$(cut -d' ' -f1 $control/low | head -1)
 	low2=$(cut -d' ' -f1 $control/low | sed -n 2p)
