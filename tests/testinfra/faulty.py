@@ -21,7 +21,7 @@ CALLS = "write,fsync,rename,unlink,unlinkat,mkdir,rmdir,mount,umount2,ftruncate,
 CHANGE = re.compile(r"^\d+ +(?P<call>\w+)\((?:\d+<(?P<open>[^>]*)>|\"(?P<path>[^\"]*)\")?")
 OURS = ("/sys/", "/var/lib/multikernel", "/run/multikernel/lock", "/run/multikernel/instances")
 KERNEL = ("kexec_load", "kexec_file_load", "reboot", "mount", "umount2")
-FAST = "--seccomp-bpf"  # only the calls that are traced stop: a tenth of the time. An injected signal does not come with it
+FAST = "--seccomp-bpf"  # only the calls that are traced stop, which saves most of the time; an injected signal does not come with it
 # $1 is how strace is called, $2 how many of its lines come before the point: when the program stands still behind those, it is killed,
 # and then strace, which would keep the dead for as long as it was to hold the living
 KILL_WHERE_IT_STANDS = """
