@@ -48,6 +48,9 @@ says '^ok$' "kernfs: the pool goes" pool_empty 2,3
 ok "the host has its CPUs" sh -c "[ \$(grep -c ^processor /proc/cpuinfo) = 4 ]"
 umount $fs
 ok "module unloads" rmmod mkstock
-ok "the host has its memory, but for 32 MiB" sh -c "[ \$((\$(awk '/^MemFree/ { print \$2 }' /proc/meminfo) + 32768)) -gt $free_before ]"
+# A chunk of the pool that stays has 128 MiB; what each CPU keeps of free pages for itself, and is not counted, made up to 15 MiB in six runs.
+free_after=$(free_kib)
+echo "# free memory: $free_before KiB at first, $free_after at last"
+ok "the host has its memory, but for 64 MiB" test "$free_after" -gt $((free_before - 65536))
 ok "host is alive" alive
 plan
