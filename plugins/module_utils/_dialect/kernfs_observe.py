@@ -22,7 +22,7 @@ NOTHING: Dict[str, Any] = {"cpus": [], "blocks": [], "pool": [], "channels": {}}
 
 
 def observe(system: System, tree: Tree, remembered: Optional[Dict[str, Any]], facts: Dict[str, Any], mounted: bool) -> State:
-    """The state of the host, as base.py and kernfs.py describe it. What is not mounted is taken for empty."""
+    """The state of the host, as base.py and kernfs.py describe it, but for "mounted". What is not mounted is taken for empty."""
     kept = remembered or {}
     if kept.get("boot_id") != facts["boot_id"]:
         kept = {"digest": kept.get("digest")}
@@ -41,7 +41,6 @@ def observe(system: System, tree: Tree, remembered: Optional[Dict[str, Any]], fa
         "table": system.read(KIMAGE) or "",
         "images": tree.images(),
         "cpus": {"online": online(system), "present": present(system)},
-        "mounted": mounted,
         "pool": pool,
         "select": True,
         "kill": True,
