@@ -38,7 +38,7 @@ def run(options: argparse.Namespace, logs: Path) -> dict[str, Any]:
         release = options.release
         parts = harness.Parts(release, release, Path(work), [program], [HERE / "channelbench.sh"])
         append = f"mkbench.rounds={options.rounds} mkbench.count={options.count} mkbench.size={options.size}"
-        machine = argparse.Namespace(qemu="qemu-system-x86_64", cpu="max", memory="2688", firmware="bios", append=append)
+        machine = harness.command_line().parse_args([f"--append={append}"])
         guest = harness.Guest(parts, "channelbench", logs, machine)
         try:
             _up, _good, bad = harness.run_suite(guest, 120, options.limit)

@@ -285,8 +285,13 @@ def run_suite(guest: Guest, boot_limit: float, limit: float) -> tuple[bool, int,
     return up, good, bad
 
 
-def main() -> int:
-    suites = sorted(path.stem for path in (HERE / "guest/suites").glob("*.sh"))
+def names_of_suites() -> list[str]:
+    return sorted(path.stem for path in (HERE / "guest/suites").glob("*.sh"))
+
+
+def command_line() -> argparse.ArgumentParser:
+    """The words of this program; a program beside it that boots a guest by them takes its machine from here."""
+    suites = names_of_suites()
     parser = argparse.ArgumentParser(prog="run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("suite", nargs="*", help=f"suites to run (default: all of {', '.join(suites)})")
     parser.add_argument("--host", default=DEFAULT_RELEASE, metavar="RELEASE", help="kernel of the host (default: %(default)s)")
@@ -305,6 +310,11 @@ def main() -> int:
         "--limit", type=float, default=900, metavar="S", help="deadline for a suite, ten times that if --long (default: %(default)s s)"
     )
     parser.add_argument("--logs", type=Path, help="where consoles are kept (default: below the cache)")
+    return parser
+
+
+def main() -> int:
+    parser, suites = command_line(), names_of_suites()
     args = parser.parse_args()
     if args.long:
         args.append, args.limit = f"{args.append} mktest_long", 10 * args.limit
