@@ -77,7 +77,11 @@ take_blocks() {
 		if echo offline >$blocks/memory$block/state 2>/dev/null || echo offline >$blocks/memory$block/state 2>/dev/null; then
 			n=$((n + 1))
 		else
-			n=0
+			# what was taken before it is no part of the row: it goes back
+			while [ $n -gt 0 ]; do
+				echo online >$blocks/memory$((block - n))/state || return 1
+				n=$((n - 1))
+			done
 			first=$((block + 1))
 		fi
 		block=$((block + 1))
