@@ -26,6 +26,7 @@ from typing import NamedTuple
 HERE = Path(__file__).resolve().parent
 SCRIPTS = HERE.parent.parent / "scripts"
 DEFAULT_RELEASE = subprocess.run([SCRIPTS / "stock-release"], check=True, capture_output=True, text=True).stdout.strip()
+SUITES = sorted(path.stem for path in (HERE / "guest/suites").glob("*.sh"))
 UP_MARK = "# guest up"
 PASSED_MARK = "# passed"
 
@@ -285,15 +286,10 @@ def run_suite(guest: Guest, boot_limit: float, limit: float) -> tuple[bool, int,
     return up, good, bad
 
 
-def names_of_suites() -> list[str]:
-    return sorted(path.stem for path in (HERE / "guest/suites").glob("*.sh"))
-
-
 def command_line() -> argparse.ArgumentParser:
     """The words of this program; a program beside it that boots a guest by them takes its machine from here."""
-    suites = names_of_suites()
     parser = argparse.ArgumentParser(prog="run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("suite", nargs="*", help=f"suites to run (default: all of {', '.join(suites)})")
+    parser.add_argument("suite", nargs="*", help=f"suites to run (default: all of {', '.join(SUITES)})")
     parser.add_argument("--host", default=DEFAULT_RELEASE, metavar="RELEASE", help="kernel of the host (default: %(default)s)")
     parser.add_argument("--instance", metavar="RELEASE", help="kernel of the instances (default: the host's)")
     parser.add_argument("--next", metavar="RELEASE", help="kernel that the host goes into by kexec (default: the host's)")
@@ -314,14 +310,14 @@ def command_line() -> argparse.ArgumentParser:
 
 
 def main() -> int:
-    parser, suites = command_line(), names_of_suites()
+    parser = command_line()
     args = parser.parse_args()
     if args.long:
         args.append, args.limit = f"{args.append} mktest_long", 10 * args.limit
-    elsewhere = {suite for suite in suites if not args.host.startswith(wish_of(suite, "release") or "")}
-    wanted = args.suite or [suite for suite in suites if suite not in elsewhere]
-    if unknown := sorted(set(wanted) - set(suites)):
-        parser.error(f"no suite {', '.join(unknown)}; there are {', '.join(suites)}")
+    elsewhere = {suite for suite in SUITES if not args.host.startswith(wish_of(suite, "release") or "")}
+    wanted = args.suite or [suite for suite in SUITES if suite not in elsewhere]
+    if unknown := sorted(set(wanted) - set(SUITES)):
+        parser.error(f"no suite {', '.join(unknown)}; there are {', '.join(SUITES)}")
     if unfit := sorted(elsewhere & set(wanted)):
         parser.error(f"{unfit[0]} runs on a host kernel {wish_of(unfit[0], 'release')}* alone")
 
