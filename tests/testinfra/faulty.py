@@ -11,10 +11,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
+import signal
 import subprocess
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from machine import Machine as Qemu
 
 CALLS = "write,fsync,rename,unlink,unlinkat,mkdir,rmdir,mount,umount2,ftruncate,kexec_load,kexec_file_load,reboot"
 #: A line of strace -y that is a change of the machine, or of what is remembered of it.
@@ -22,23 +26,23 @@ CHANGE = re.compile(r"^\d+ +(?P<call>\w+)\((?:\d+<(?P<open>[^>]*)>|\"(?P<path>[^
 OURS = ("/sys/", "/var/lib/multikernel", "/run/multikernel/lock", "/run/multikernel/instances")
 KERNEL = ("kexec_load", "kexec_file_load", "reboot", "mount", "umount2")
 FAST = "--seccomp-bpf"  # only the calls that are traced stop, which saves most of the time; an injected signal does not come with it
-# $1 is how strace is called, $2 how many of its lines come before the point: when the program stands still behind those, it is killed,
-# and then strace, which would keep the dead for as long as it was to hold the living
-KILL_WHERE_IT_STANDS = """
-$1 & below=$!
+# $1 is how strace is called, $2 how many of its lines come before the point: behind those the program stands still. Says which processes
+# the program and strace are, which go on standing.
+UNTIL_IT_STANDS = """
+: >/run/trace
+$1 >/run/said 2>&1 & below=$!
 while kill -0 $below 2>/dev/null; do
     read -r program </proc/$below/task/$below/children
     now="$(wc -l </run/trace) $(cat /proc/$program/task/*/stat 2>/dev/null | grep -c ') t ')"
     if [ "$now" = "$before" ] && [ "${now% *}" -ge $2 ] && [ "${now#* }" -gt 0 ]; then
-        kill -KILL $program $below
-        while [ -e /proc/$program ]; do sleep 0.1; done
-        exit 137
+        echo $program $below
+        exit 0
     fi
     before=$now
     sleep 0.5
 done
-wait $below
-exit $?
+cat /run/said
+exit 1
 """
 KILLED = 137  # what a shell calls SIGKILL
 
@@ -85,15 +89,12 @@ class Machine:
         environment = {**os.environ, "ANSIBLE_KEEP_REMOTE_FILES": "1", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300, env=environment)
         assert done.returncode == 0, done.stdout + done.stderr
-        self.host.check_output(f"mv ~/.ansible/tmp/*/AnsiballZ_layout.py /root/{name}.py")
+        self.host.check_output(f"mv ~/.ansible/tmp/*/AnsiballZ_layout.py /root/{name}.py && sync")
 
     def run(self, name: str, strace: str = "", around: str = "") -> Outcome:
         """Run `apply` or `absent`; strace: its options, around: words before the command."""
         below = f"strace -f -qq -y -o /run/trace {strace}" if strace else ""
-        return self._outcome(self.host.run(f"{around} {below} python3 /root/{name}.py 2>&1; exit $?"))  # ssh does not tell of signals
-
-    @staticmethod
-    def _outcome(done: Any) -> Outcome:
+        done = self.host.run(f"{around} {below} python3 /root/{name}.py 2>&1; exit $?")  # ssh does not tell of signals
         found = re.search(r"^\{.*\}$", done.stdout, re.MULTILINE)
         return Outcome(done.rc, json.loads(found[0]) if found else {}, done.stdout)
 
@@ -113,12 +114,19 @@ class Machine:
         assert len(points) > 20, points
         return points
 
-    def cut(self, name: str, point: Point) -> Outcome:
-        """Run until the point, which is not done any more: the program is held before it, and killed."""
+    def hold(self, name: str, point: Point) -> str:
+        """Run until the point, and hold it before that for an hour; the processes that stand there, the program and strace."""
         held = f"-e trace={point.call} -e inject={point.call}:delay_enter=3600s:when={point.number}"
         below = f"strace -f -qq -y {FAST} -o /run/trace {held} python3 /root/{name}.py"
-        self.host.check_output(": >/run/trace")
-        return self._outcome(self.host.run(f"set -- '{below}' {point.number - 1}\n{KILL_WHERE_IT_STANDS}"))
+        done = self.host.run(f"set -- '{below}' {point.number - 1}\n{UNTIL_IT_STANDS}")
+        assert done.rc == 0, f"it never stood before {point}: {done.stdout}{done.stderr}"
+        return str(done.stdout.strip())
+
+    def cut(self, name: str, point: Point) -> None:
+        """Run until the point, which is not done any more: it is killed there, with strace, which would keep the dead for that hour."""
+        processes = self.hold(name, point)
+        program = processes.split()[0]
+        self.host.check_output(f"kill -KILL {processes} && while [ -e /proc/{program} ]; do sleep 0.1; done")
 
     def apply(self) -> Outcome:
         """Apply, to the end: both instances run, and a second time there is nothing to do."""
@@ -153,14 +161,29 @@ class Machine:
         said = str(self.host.run(f"({words}) 2>/dev/null").stdout)
         return said.replace("No kimages loaded", "").strip()
 
-    def boots_again(self, before: str) -> None:
-        """Wait for the machine after its power was cut."""
-        end = time.monotonic() + 300
+    def loses_power(self) -> None:
+        """Kill QEMU, and with it whatever the guest has not flushed to its disk; the same QEMU boots that disk again."""
+        qemu = Qemu(Path(os.environ["LAB_FOLDER"]))
+        boot, process = self._boot(), qemu.pid
+        assert process
+        command = Path(f"/proc/{process}/cmdline").read_text().split("\0")[:-1]
+        if "-loadvm" in command:  # it went on from a kept state
+            at = command.index("-loadvm")
+            del command[at : at + 2]
+        end = os.pidfd_open(process)
+        os.kill(process, signal.SIGKILL)
+        select.select([end], [], [])  # it has let go of disk and port, which its last thread holds
+        os.close(end)
+        subprocess.run(command, cwd=qemu.folder, check=True)
+        last = time.monotonic() + 300
         while True:
             try:
-                if self.host.check_output("cat /proc/sys/kernel/random/boot_id") != before:
+                if self._boot() != boot:
                     return
             except (RuntimeError, AssertionError):  # so testinfra tells that ssh came to nothing
                 pass
-            assert time.monotonic() < end, "the machine did not come back"
+            assert time.monotonic() < last, "the machine did not come back"
             time.sleep(2)
+
+    def _boot(self) -> str:
+        return str(self.host.check_output("cat /proc/sys/kernel/random/boot_id"))

@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from faulty import FAST, KILLED, Machine, Outcome, Point
-from qmp import Qmp
 
 TOP = Path(__file__).resolve().parents[2]
 LONG = bool(os.environ.get("MULTIKERNEL_LONG"))
-KILLS, FAULTS, POWER_CUTS = (50, 240, 6) if LONG else (4, 6, 1)
+KILLS, FAULTS, POWER_CUTS = (50, 240, 50) if LONG else (4, 6, 1)
 REASONS = {
     "ENOMEM": "Cannot allocate memory",
     "EBUSY": "Device or resource busy",
@@ -95,8 +93,7 @@ def test_a_run_is_killed(absent, points, number):
     if name == "absent":
         absent.apply()
     point = spread(points[name], number // 2, KILLS // 2)
-    outcome = absent.cut(name, point)
-    assert outcome.status == KILLED, outcome.text
+    absent.cut(name, point)
     if number // 2 % 2 == 0:
         absent.apply()
     print(f"{name} killed at: {point}")
@@ -128,21 +125,16 @@ def test_a_system_call_fails(absent, faults, number):
 
 @pytest.mark.parametrize("number", range(POWER_CUTS))
 def test_the_power_is_cut(absent, points, number):
-    """The run is held at a point, and the machine is reset just then; the next apply gets through."""
-    host, point = absent.host, spread(points["apply"], number, POWER_CUTS)
-    boot = host.check_output("cat /proc/sys/kernel/random/boot_id")
-    held = f"-e trace={point.call} -e inject={point.call}:delay_enter=600s:when={point.number}"
-    host.check_output(f"systemd-run --unit cut{number} strace -f -qq {FAST} -o /run/trace {held} python3 /root/apply.py")
-    end = time.monotonic() + 120
-    while int(host.check_output("wc -l </run/trace")) < point.number - 1:
-        assert time.monotonic() < end, "it did not come so far"
-        time.sleep(1)
-    time.sleep(2)
-    with Qmp(Path(os.environ["LAB_FOLDER"]) / "qmp") as lab:
-        lab.ask("system_reset")
-    absent.boots_again(boot)
-    absent.apply()
-    print(f"power cut at: {point}")
+    """A run is held at a point, and QEMU is killed just then; as with kills, in an apply or a removal, and either comes after it."""
+    name = ("apply", "absent")[number % 2]
+    if name == "absent":
+        absent.apply()
+    point = spread(points[name], number // 2, max(POWER_CUTS // 2, 1))
+    absent.hold(name, point)
+    absent.loses_power()
+    if number // 2 % 2 == 0:
+        absent.apply()
+    print(f"{name}, power cut at: {point}")
 
 
 def test_a_cpu_does_not_go_offline(absent, dialect):
@@ -282,7 +274,6 @@ def test_the_kernel_is_locked_down(absent):
     """As Debian does it under Secure Boot. What runs goes on and can be taken back; nothing is loaded, no kernel and no module."""
     host = absent.host
     absent.apply()
-    boot = host.check_output("cat /proc/sys/kernel/random/boot_id")
     host.check_output("echo integrity >/sys/kernel/security/lockdown")
     again = absent.run("apply")
     assert (again.status, again.answer["changed"]) == (0, False), again.text
@@ -293,7 +284,5 @@ def test_the_kernel_is_locked_down(absent):
     absent.whole()
     host.check_output("! mountpoint -q /sys/fs/multikernel || umount /sys/fs/multikernel; rmmod mkstock")
     assert "Operation not permitted" in host.run("insmod $(modinfo -n mkstock)").stderr, "it is not signed"
-    with Qmp(Path(os.environ["LAB_FOLDER"]) / "qmp") as lab:
-        lab.ask("system_reset")
-    absent.boots_again(boot)
+    absent.loses_power()
     absent.apply()
