@@ -89,6 +89,7 @@ class Machine:
         environment = {**os.environ, "ANSIBLE_KEEP_REMOTE_FILES": "1", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300, env=environment)
         assert done.returncode == 0, done.stdout + done.stderr
+        # onto the disk, where it is still wanted after a power cut
         self.host.check_output(f"mv ~/.ansible/tmp/*/AnsiballZ_layout.py /root/{name}.py && sync")
 
     def run(self, name: str, strace: str = "", around: str = "") -> Outcome:
@@ -122,11 +123,16 @@ class Machine:
         assert done.rc == 0, f"it never stood before {point}: {done.stdout}{done.stderr}"
         return str(done.stdout.strip())
 
-    def cut(self, name: str, point: Point) -> None:
+    def kill_at(self, name: str, point: Point) -> None:
         """Run until the point, which is not done any more: it is killed there, with strace, which would keep the dead for that hour."""
         processes = self.hold(name, point)
         program = processes.split()[0]
         self.host.check_output(f"kill -KILL {processes} && while [ -e /proc/{program} ]; do sleep 0.1; done")
+
+    def cut_power_at(self, name: str, point: Point) -> None:
+        """Run until the point, which is not done any more: the machine loses its power there."""
+        self.hold(name, point)
+        self.loses_power()
 
     def apply(self) -> Outcome:
         """Apply, to the end: both instances run, and a second time there is nothing to do."""

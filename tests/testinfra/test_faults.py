@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from faulty import FAST, KILLED, Machine, Outcome, Point
 
 TOP = Path(__file__).resolve().parents[2]
 LONG = bool(os.environ.get("MULTIKERNEL_LONG"))
-KILLS, FAULTS, POWER_CUTS = (50, 240, 50) if LONG else (4, 6, 1)
+KILLS, FAULTS, POWER_CUTS = (50, 240, 50) if LONG else (4, 6, 2)
 REASONS = {
     "ENOMEM": "Cannot allocate memory",
     "EBUSY": "Device or resource busy",
@@ -86,17 +87,21 @@ def refused(outcome: Outcome, *words: str) -> None:
         assert word in outcome.says
 
 
-@pytest.mark.parametrize("number", range(KILLS))
-def test_a_run_is_killed(absent, points, number):
-    """Half of the kills in an apply, half in a removal; half of each is followed by an apply, half by a removal."""
+def ended_at(machine: Machine, points: dict[str, list[Point]], number: int, of: int, end: Callable[[str, Point], None]) -> None:
+    """Half of the ends in an apply, half in a removal; half of each is followed by an apply, half by a removal."""
     name = ("apply", "absent")[number % 2]
     if name == "absent":
-        absent.apply()
-    point = spread(points[name], number // 2, KILLS // 2)
-    absent.cut(name, point)
+        machine.apply()
+    point = spread(points[name], number // 2, of // 2)
+    end(name, point)
     if number // 2 % 2 == 0:
-        absent.apply()
-    print(f"{name} killed at: {point}")
+        machine.apply()
+    print(f"{name} ended at: {point}")
+
+
+@pytest.mark.parametrize("number", range(KILLS))
+def test_a_run_is_killed(absent, points, number):
+    ended_at(absent, points, number, KILLS, absent.kill_at)
 
 
 @pytest.mark.parametrize("number", range(FAULTS))
@@ -125,16 +130,7 @@ def test_a_system_call_fails(absent, faults, number):
 
 @pytest.mark.parametrize("number", range(POWER_CUTS))
 def test_the_power_is_cut(absent, points, number):
-    """A run is held at a point, and QEMU is killed just then; as with kills, in an apply or a removal, and either comes after it."""
-    name = ("apply", "absent")[number % 2]
-    if name == "absent":
-        absent.apply()
-    point = spread(points[name], number // 2, max(POWER_CUTS // 2, 1))
-    absent.hold(name, point)
-    absent.loses_power()
-    if number // 2 % 2 == 0:
-        absent.apply()
-    print(f"{name}, power cut at: {point}")
+    ended_at(absent, points, number, POWER_CUTS, absent.cut_power_at)
 
 
 def test_a_cpu_does_not_go_offline(absent, dialect):
